@@ -1,0 +1,1 @@
+//! Inbound: the two doors (pull, admission), configuration and wiring; the binary countersign.

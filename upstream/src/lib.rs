@@ -1,0 +1,1 @@
+//! Outbound: the only crate that opens a connection to a registry.

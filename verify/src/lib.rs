@@ -1,0 +1,1 @@
+//! Facts: who signed this, as checked by us. No I/O.
