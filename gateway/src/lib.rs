@@ -1,1 +1,22 @@
-//! Inbound: the two doors (pull, admission), configuration and wiring; the binary countersign.
+//! Inbound: the two doors (pull, admission), configuration and wiring.
+
+mod admin;
+pub mod admission;
+pub mod app;
+pub mod cli;
+mod clock;
+pub mod config;
+mod content;
+mod decision;
+mod listen;
+mod material;
+mod metrics;
+mod place;
+mod pull;
+mod reload;
+mod reply;
+pub mod rules;
+mod telemetry;
+mod tls;
+mod undecided;
+mod verdicts;

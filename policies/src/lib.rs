@@ -1,5 +1,34 @@
 //! Judgement: which images may run, given what was verified. No I/O.
+//!
+//! A [`PolicySet`] is made of `ClusterImagePolicy` documents, whole or not at all. What of it speaks of an image is
+//! [`Matching`]; that names the evidence that is needed, and [`judge`] turns evidence into a [`Verdict`].
 
+mod authority;
+mod document;
+mod explain;
 mod facts;
+mod field_errors;
+mod glob;
+mod go_regex;
+mod identity;
+mod judge;
+mod matching;
+mod node;
+mod object;
+mod policy;
+mod problem;
+mod set;
+#[cfg(test)]
+mod test_support;
+mod verdict;
 
+pub use document::Document;
 pub use facts::{Basis, Evidence, Facts, Finding, Flaw, FlawKind, Profile, Signature, Signer, TrustRootRef};
+pub use glob::{ImagePattern, InvalidGlob};
+pub use judge::{NoMatch, judge};
+pub use matching::Matching;
+pub use problem::{LoadError, Problem, Warning};
+pub use set::PolicySet;
+pub use verdict::{
+    Allowed, AuthorityFailure, Cause, Denial, Ground, PolicyFailure, Reason, Subject, Verdict,
+};

@@ -1,1 +1,7 @@
 //! Outside: a registry and a signing authority of our own, for tests, demo and load.
+
+pub mod authority;
+pub mod image;
+pub mod layout;
+pub mod push;
+pub mod registry;

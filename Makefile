@@ -1,0 +1,28 @@
+# The two commands a newcomer needs are `make run` and `make test`. `make help` lists the rest.
+CARGO ?= cargo
+
+.PHONY: help run test check unit e2e load bench clean
+
+help: ## Say what can be made.
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: ## Start Countersign on its embedded defaults and say what to type next.
+	$(CARGO) run --release --locked --bin countersign -- serve
+
+test: ## Install what the tests need, and run all of them.
+	scripts/install-tools base e2e
+	$(CARGO) test --locked --workspace --features gateway/e2e
+
+unit: ## Run the tests that need nothing installed.
+	$(CARGO) test --locked --workspace
+
+check: ## Formatting, lints and documentation, with warnings denied.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+load: ## Measure the warm and cold paths, and print a baseline.
+	loadtest/run
+
+clean: ## Remove what was built.
+	$(CARGO) clean

@@ -1,0 +1,187 @@
+//! One fill: from a source to a file, hashed on the way.
+
+use std::io::Write;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::{join, select};
+use futures_util::{TryStream, TryStreamExt};
+use oci::{Digest, Hasher, WrongContent};
+use tempfile::NamedTempFile;
+use tokio::sync::{mpsc, watch};
+
+use super::Blobs;
+use crate::blocking::blocking;
+use crate::filling::Progress;
+use crate::lock::lock;
+use crate::{Blob, BoxError, FillError};
+
+/// How many pieces wait between the source and the disk. A source that is faster waits.
+const WAITING: usize = 16;
+
+/// A fill under way. When it is dropped it is over: others may begin it anew, and its readers are told the outcome.
+pub(super) struct Fill {
+    blobs: Arc<Blobs>,
+    digest: Digest,
+    size: u64,
+    progress: watch::Sender<Progress>,
+    outcome: Progress,
+}
+
+/// What the source hands to the thread that writes. Where the channel ends without an end, the source is lost.
+enum Piece {
+    Bytes(Bytes),
+    End,
+    Failed(BoxError),
+}
+
+impl Fill {
+    pub(super) fn new(
+        blobs: Arc<Blobs>,
+        digest: Digest,
+        size: u64,
+        progress: watch::Sender<Progress>,
+    ) -> Self {
+        Self {
+            blobs,
+            digest,
+            size,
+            progress,
+            outcome: Progress::lost(),
+        }
+    }
+
+    pub(super) async fn run<Fetch, Fetching, Source, Error>(self, fetch: Fetch)
+    where
+        Fetch: FnOnce() -> Fetching,
+        Fetching: Future<Output = Result<Source, Error>>,
+        Source: TryStream<Ok = Bytes>,
+        Source::Error: Into<BoxError>,
+        Error: Into<BoxError>,
+    {
+        // An earlier fill may have ended between the caller's look and its call.
+        if let Some(blob) = self.blobs.store.find(&self.digest) {
+            let size = self.size;
+            return self.end(blob_of_size(&blob, size));
+        }
+        let source = match fetch().await {
+            Ok(source) => source,
+            Err(error) => return self.end(Err(FillError::Source(error.into()))),
+        };
+        let (pieces, landing) = mpsc::channel(WAITING);
+        let (landed, ()) = join(blocking(|| self.land(landing)), pump(source, pieces)).await;
+        if landed.is_none() {
+            tracing::error!("a fill ended early");
+        }
+    }
+
+    /// Writes what comes until it ends, then checks it, then puts it under its name.
+    fn land(self, mut pieces: mpsc::Receiver<Piece>) {
+        let landed = self.write(&mut pieces);
+        // The source is let go before anyone is told.
+        drop(pieces);
+        match landed {
+            Err(error) => self.end(Err(error)),
+            Ok((temporary, blob)) => {
+                self.progress.send_replace(Progress::Checked {
+                    file: blob.file().clone(),
+                });
+                if let Err(error) = self.blobs.store.adopt(temporary, self.digest, self.size) {
+                    tracing::warn!(digest = %self.digest, %error, "content was checked and could not be kept");
+                }
+                self.end(Ok(blob));
+            }
+        }
+    }
+
+    fn write(&self, pieces: &mut mpsc::Receiver<Piece>) -> Result<(NamedTempFile, Blob), FillError> {
+        let mut temporary = self.blobs.store.temporary().map_err(FillError::Disk)?;
+        let file = Arc::new(temporary.as_file().try_clone().map_err(FillError::Disk)?);
+        let mut hasher = Hasher::new(self.digest.algorithm());
+        let mut landed = 0;
+        loop {
+            match pieces.blocking_recv() {
+                Some(Piece::Bytes(bytes)) => {
+                    landed += bytes.len() as u64;
+                    if landed > self.size {
+                        return Err(FillError::TooLong { want: self.size });
+                    }
+                    hasher.update(&bytes);
+                    temporary.write_all(&bytes).map_err(FillError::Disk)?;
+                    self.progress.send_replace(Progress::Landing {
+                        file: file.clone(),
+                        landed,
+                    });
+                }
+                Some(Piece::End) => break,
+                Some(Piece::Failed(error)) => return Err(FillError::Source(error)),
+                None => return Err(FillError::Lost),
+            }
+        }
+        if landed < self.size {
+            return Err(FillError::TooShort {
+                want: self.size,
+                got: landed,
+            });
+        }
+        let got = hasher.finish();
+        if got != self.digest {
+            return Err(WrongContent {
+                want: self.digest,
+                got,
+            }
+            .into());
+        }
+        Ok((temporary, Blob::of(file, self.size)))
+    }
+
+    fn end(mut self, outcome: Result<Blob, FillError>) {
+        self.outcome = match outcome {
+            Ok(blob) => Progress::Settled {
+                file: blob.file().clone(),
+            },
+            Err(error) => Progress::Failed(Arc::new(error)),
+        };
+    }
+}
+
+impl Drop for Fill {
+    fn drop(&mut self) {
+        // Taken out before anyone hears of it: whoever asks after a failure is known begins anew.
+        lock(&self.blobs.fills).remove(&(self.digest, self.size));
+        self.progress.send_replace(self.outcome.clone());
+    }
+}
+
+/// What is kept, if it has the size that was asked for.
+fn blob_of_size(blob: &Blob, want: u64) -> Result<Blob, FillError> {
+    match blob.size() {
+        got if got > want => Err(FillError::TooLong { want }),
+        got if got < want => Err(FillError::TooShort { want, got }),
+        _ => Ok(blob.clone()),
+    }
+}
+
+/// Hands over what the source gives, until it ends or nobody takes it any more.
+async fn pump<Source>(source: Source, pieces: mpsc::Sender<Piece>)
+where
+    Source: TryStream<Ok = Bytes>,
+    Source::Error: Into<BoxError>,
+{
+    let handing_over = async {
+        let mut source = pin!(source.into_stream());
+        loop {
+            let (piece, last) = match source.try_next().await {
+                Ok(Some(bytes)) => (Piece::Bytes(bytes), false),
+                Ok(None) => (Piece::End, true),
+                Err(error) => (Piece::Failed(error.into()), true),
+            };
+            if pieces.send(piece).await.is_err() || last {
+                return;
+            }
+        }
+    };
+    // A source that gives nothing more is let go as soon as what it gives is of no use.
+    select(pin!(handing_over), pin!(pieces.closed())).await;
+}

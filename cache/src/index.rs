@@ -1,0 +1,201 @@
+//! The embedded index: what is remembered across restarts, in one file.
+
+mod generations;
+mod queue;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use redb::backends::InMemoryBackend;
+use redb::{Builder, Database, DatabaseError, StorageError};
+
+pub(crate) use self::generations::Table;
+use self::generations::{Age, Hit};
+use self::queue::Queue;
+pub(crate) use self::queue::Ticket;
+use crate::{BoxError, OpenError};
+
+/// Tables of bytes by bytes, in one file of one process.
+///
+/// Writes are gathered into transactions, so that many share the cost of reaching the disk; a write can be read from
+/// the moment it is queued. A file that was open when its process was killed is repaired when it is opened again, and
+/// has everything whose write was waited for.
+///
+/// Dropping it waits until what is queued has been written.
+pub struct Index {
+    database: Arc<Database>,
+    queue: Arc<Queue>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// The file, within the directory that is opened.
+const FILE: &str = "index.redb";
+
+/// How many bytes of pages are held in memory. What is warm is in a [`Memo`](crate::Memo) already.
+const PAGE_CACHE: usize = 16 * 1024 * 1024;
+
+impl Index {
+    /// Opens the index in this directory, which is made if there is none. The whole file is read and its checksums
+    /// are compared, so that damage is found here and not under a request.
+    ///
+    /// # Errors
+    /// As [`OpenError`] says. Nothing is repaired by throwing it away.
+    pub fn open(directory: &Path) -> Result<Arc<Self>, OpenError> {
+        crate::blobs::make_directory(directory).map_err(OpenError::io(directory))?;
+        let path = directory.join(FILE);
+        let mut builder = builder();
+        builder.set_check_integrity_on_open(true);
+        let database = builder.create(&path).map_err(|error| refused(&path, error))?;
+        let damaged = |source: redb::Error| OpenError::Damaged {
+            path: path.clone(),
+            source: source.into(),
+        };
+        let found = generations::format(&database).map_err(damaged)?;
+        if found != generations::FORMAT {
+            return Err(OpenError::OtherFormat {
+                path,
+                found,
+                known: generations::FORMAT,
+            });
+        }
+        crate::blobs::sync_directory(directory).map_err(OpenError::io(directory))?;
+        Self::over(database).map_err(OpenError::io(&path))
+    }
+
+    /// An index that is gone with the process, for tests and tools.
+    #[expect(
+        clippy::expect_used,
+        reason = "no file is involved, and a thread is what every process can have"
+    )]
+    pub fn in_memory() -> Arc<Self> {
+        let database = builder()
+            .create_with_backend(InMemoryBackend::new())
+            .expect("memory can be written");
+        generations::format(&database).expect("memory can be written");
+        Self::over(database).expect("a thread can be started")
+    }
+
+    fn over(database: Database) -> std::io::Result<Arc<Self>> {
+        let (database, queue) = (Arc::new(database), Arc::new(Queue::new()));
+        let writer = {
+            let (database, queue) = (database.clone(), queue.clone());
+            std::thread::Builder::new()
+                .name("index".into())
+                .spawn(move || queue.write_to(&database))?
+        };
+        Ok(Arc::new(Self {
+            database,
+            queue,
+            writer: Some(writer),
+        }))
+    }
+
+    /// What is under this key. Waits for the disk. What cannot be read is not there: that costs asking again, and the
+    /// log says so.
+    ///
+    /// The caller lets nobody else write this key meanwhile: what is found in the older generation is queued anew.
+    pub(crate) fn find(&self, table: Table, key: &[u8]) -> Option<Arc<[u8]>> {
+        if let Some(queued) = self.queue.latest(table, key) {
+            return queued;
+        }
+        match table.find(&self.database, key) {
+            Ok(None) => None,
+            Ok(Some(Hit {
+                age: Age::Current,
+                value,
+            })) => Some(value),
+            Ok(Some(Hit {
+                age: Age::Older,
+                value,
+            })) => {
+                self.queue.put(table, key, Some(value.clone()));
+                Some(value)
+            }
+            Err(error) => {
+                tracing::warn!(
+                    table = table.name,
+                    error = &error as BoxErrorRef<'_>,
+                    "the index cannot be read"
+                );
+                None
+            }
+        }
+    }
+
+    /// Queues a value for this key, or with `None` that it is forgotten. Waits while the queue is full.
+    pub(crate) fn put(&self, table: Table, key: &[u8], value: Option<Arc<[u8]>>) -> Ticket {
+        self.queue.put(table, key, value)
+    }
+
+    /// Waits until this write, and all before it, are on disk. A write that failed is over too; the log says so.
+    pub(crate) async fn settled(&self, ticket: Ticket) {
+        self.queue.settled(ticket).await;
+    }
+
+    /// Every key that begins with these bytes. Waits for the disk.
+    pub(crate) fn keys_under(&self, table: Table, prefix: &[u8]) -> Vec<Arc<[u8]>> {
+        let mut keys = self.queue.keys_under(table, prefix);
+        match table.keys_under(&self.database, prefix) {
+            Ok(found) => keys.extend(found),
+            Err(error) => {
+                tracing::warn!(
+                    table = table.name,
+                    error = &error as BoxErrorRef<'_>,
+                    "the index cannot be read"
+                );
+            }
+        }
+        keys
+    }
+}
+
+type BoxErrorRef<'a> = &'a (dyn std::error::Error + 'static);
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(Err(_)) = self.writer.take().map(JoinHandle::join) {
+            tracing::error!("the index's writer panicked");
+        }
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").finish_non_exhaustive()
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(PAGE_CACHE);
+    builder
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's errors are open, and all others are damage"
+)]
+fn refused(path: &Path, error: DatabaseError) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse { path },
+        DatabaseError::Storage(StorageError::Io(source))
+            if !matches!(
+                source.kind(),
+                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
+            ) =>
+        {
+            OpenError::Io { path, source }
+        }
+        other => OpenError::Damaged {
+            path,
+            source: BoxError::from(other),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+//! The admin listener: is it alive, is it ready, what did it count.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::reply::{Body, text, whole};
+
+/// Whether the doors may be sent requests: policies and trust roots are loaded and the doors listen. What the
+/// upstreams do does not matter.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(AtomicBool);
+
+impl Readiness {
+    /// The doors are open.
+    pub(crate) fn open(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// The doors are closing: whoever sends requests should stop, while those under way are answered.
+    pub(crate) fn drain(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// The admin listener.
+pub(crate) struct Admin {
+    readiness: Arc<Readiness>,
+    metrics: PrometheusHandle,
+}
+
+impl Admin {
+    /// A listener that reports on these.
+    pub(crate) fn new(readiness: Arc<Readiness>, metrics: PrometheusHandle) -> Self {
+        Self { readiness, metrics }
+    }
+
+    /// Answers one request.
+    pub(crate) fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+        }
+        match request.uri().path() {
+            "/livez" => text(StatusCode::OK, "alive"),
+            "/readyz" if self.readiness.0.load(Ordering::Acquire) => text(StatusCode::OK, "ready"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining"),
+            "/metrics" => {
+                self.metrics.run_upkeep();
+                let mut response = Response::new(whole(self.metrics.render()));
+                let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                response.headers_mut().insert(header::CONTENT_TYPE, format);
+                response
+            }
+            _ => text(StatusCode::NOT_FOUND, "/livez, /readyz and /metrics are here"),
+        }
+    }
+}

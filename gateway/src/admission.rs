@@ -1,0 +1,189 @@
+//! The admission door: the Kubernetes webhook, answered from the same memory as pulls.
+
+mod images;
+mod message;
+mod mutate;
+mod review;
+mod validate;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use policies::NoMatch;
+
+use crate::config::Mutate;
+use crate::content::Content;
+use crate::decision::Decisions;
+use crate::metrics::Metrics;
+use crate::place::Upstreams;
+use crate::reply::{Body, BoxError, text, whole};
+use crate::verdicts::Verdicts;
+
+pub use images::{Image, InvalidObject, Workload};
+use review::{AdmissionRequest, Answer};
+
+/// The most bytes of a review: etcd's limit for an object, twice (the old one comes along), and some air.
+const REVIEW_LIMIT: usize = 8 * 1024 * 1024;
+
+/// How long the API server waits where it does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much of the API server's time is left for the answer to reach it.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// The admission door.
+pub struct AdmissionDoor {
+    verdicts: Arc<Verdicts>,
+    content: Arc<Content>,
+    upstreams: Arc<Upstreams>,
+    decisions: Arc<Decisions>,
+    metrics: Arc<Metrics>,
+    mutate: Mutate,
+    no_match: NoMatch,
+}
+
+/// What is asked of a review.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Act {
+    /// Replace tags by digests.
+    Mutate,
+    /// Decide.
+    Validate,
+}
+
+impl Act {
+    /// A stable name, for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutate => "mutate",
+            Self::Validate => "validate",
+        }
+    }
+}
+
+impl AdmissionDoor {
+    /// A door over these parts.
+    pub fn new(
+        verdicts: Arc<Verdicts>,
+        content: Arc<Content>,
+        upstreams: Arc<Upstreams>,
+        decisions: Arc<Decisions>,
+        metrics: Arc<Metrics>,
+        mutate: Mutate,
+        no_match: NoMatch,
+    ) -> Self {
+        Self { verdicts, content, upstreams, decisions, metrics, mutate, no_match }
+    }
+
+    /// Answers one request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let started = Instant::now();
+        let act = match request.uri().path() {
+            "/admission/mutate" => Act::Mutate,
+            "/admission/validate" => Act::Validate,
+            _ => {
+                return text(
+                    StatusCode::NOT_FOUND,
+                    "this webhook answers /admission/mutate and /admission/validate",
+                );
+            }
+        };
+        if request.method() != Method::POST {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "a review is sent by POST");
+        }
+        if !is_json(request.headers().get(header::CONTENT_TYPE)) {
+            return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a review is sent as application/json");
+        }
+        let deadline = started + timeout(request.uri().query()).saturating_sub(MARGIN);
+        let body = match Limited::new(request.into_body(), REVIEW_LIMIT).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                return text(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    format!("the review is larger than {REVIEW_LIMIT} bytes"),
+                );
+            }
+            Err(_) => return text(StatusCode::BAD_REQUEST, "the review did not arrive whole"),
+        };
+        let question = match AdmissionRequest::parse(&body) {
+            Ok(question) => question,
+            Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
+        };
+        let answer = match act {
+            Act::Mutate => self.mutate(&question, deadline).await,
+            Act::Validate => self.validate(&question, deadline).await,
+        };
+        self.metrics.reviewed(act, answer.allowed(), started.elapsed());
+        self.log(act, &question, &answer, started);
+        json(answer.encode())
+    }
+
+    fn log(&self, act: Act, question: &AdmissionRequest<'_>, answer: &Answer<'_>, started: Instant) {
+        macro_rules! event {
+            ($level:expr) => {
+                tracing::event!(
+                    target: "countersign::admission",
+                    $level,
+                    act = act.as_str(),
+                    uid = &*question.uid,
+                    kind = &*question.kind.kind,
+                    namespace = question.namespace.as_deref(),
+                    name = question.name.as_deref(),
+                    operation = &*question.operation,
+                    allowed = answer.allowed(),
+                    decision = %self.decisions.next(),
+                    microseconds = started.elapsed().as_micros() as u64,
+                    "review"
+                )
+            };
+        }
+        if answer.allowed() {
+            event!(tracing::Level::DEBUG);
+        } else {
+            event!(tracing::Level::WARN);
+        }
+    }
+}
+
+fn is_json(content_type: Option<&HeaderValue>) -> bool {
+    content_type
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The API server says how long it will wait as `?timeout=10s`.
+fn timeout(query: Option<&str>) -> Duration {
+    query
+        .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("timeout=")))
+        .and_then(|text| text.parse::<jiff::SignedDuration>().ok())
+        .and_then(|timeout| Duration::try_from(timeout).ok())
+        .map_or(DEFAULT_TIMEOUT, |timeout| timeout.min(Duration::from_secs(30)))
+}
+
+fn json(body: Bytes) -> Response<Body> {
+    let mut response = Response::new(whole(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_servers_timeout_is_understood() {
+        assert_eq!(timeout(Some("timeout=3s")), Duration::from_secs(3));
+        assert_eq!(timeout(Some("a=b&timeout=1m30s")), Duration::from_secs(30));
+        assert_eq!(timeout(Some("timeout=-1s")), DEFAULT_TIMEOUT);
+        assert_eq!(timeout(Some("timeout=soon")), DEFAULT_TIMEOUT);
+        assert_eq!(timeout(None), DEFAULT_TIMEOUT);
+    }
+}

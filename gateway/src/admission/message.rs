@@ -1,0 +1,96 @@
+//! What a person reads in `kubectl`: policy-controller's words first, ours on lines of their own.
+
+use std::collections::BTreeMap;
+
+use policies::{Cause, Denial, PolicyFailure};
+
+/// The problems of one object, merged and ordered as policy-controller merges and orders them: those with the same
+/// message and details become one, with their paths joined; entries are sorted by message.
+#[derive(Debug, Default)]
+pub(super) struct Problems(BTreeMap<(String, String), Vec<String>>);
+
+impl Problems {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds one: `<message>: <path>`, then the details on lines of their own.
+    pub(super) fn add(&mut self, message: impl Into<String>, path: &str, details: impl Into<String>) {
+        self.0.entry((message.into(), details.into())).or_default().push(path.to_owned());
+    }
+
+    /// Adds what a denial says of the image at a path.
+    pub(super) fn deny(&mut self, path: &str, denial: &Denial) {
+        match denial.cause() {
+            Cause::NoMatchingPolicy => {
+                self.add("no matching policies", path, image_of(denial.subject()));
+            }
+            Cause::Failed(failures) => {
+                for failure in failures {
+                    self.fail(path, denial.subject(), failure);
+                }
+            }
+        }
+    }
+
+    /// Adds what one policy says of the image at a path.
+    pub(super) fn fail(&mut self, path: &str, subject: &policies::Subject, failure: &PolicyFailure) {
+        let details = format!("{} {}", image_of(subject), failure.message(subject));
+        self.add(format!("failed policy: {}", failure.policy), path, details);
+    }
+
+    /// The entries, in order.
+    pub(super) fn entries(self) -> impl Iterator<Item = String> {
+        self.0.into_iter().map(|((message, details), mut paths)| {
+            paths.sort();
+            let paths = paths.join(", ");
+            if details.is_empty() {
+                format!("{message}: {paths}")
+            } else {
+                format!("{message}: {paths}\n{details}")
+            }
+        })
+    }
+}
+
+fn image_of(subject: &policies::Subject) -> String {
+    format!("{}@{}", subject.name, subject.digest)
+}
+
+/// The message of a denial.
+pub(super) fn denial(problems: Problems) -> String {
+    format!("validation failed: {}", problems.entries().collect::<Vec<_>>().join("\n"))
+}
+
+/// The warnings of an answer, a line each, as policy-controller sends them.
+pub(super) fn warnings(problems: Problems) -> Vec<String> {
+    problems.entries().flat_map(|entry| entry.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_problems_share_a_line_and_messages_are_sorted() {
+        let mut problems = Problems::default();
+        problems.add(
+            "no matching policies",
+            "spec.containers[1].image",
+            "index.docker.io/library/nginx@sha256:ab",
+        );
+        problems.add(
+            "no matching policies",
+            "spec.containers[0].image",
+            "index.docker.io/library/nginx@sha256:ab",
+        );
+        problems.add("failed policy: a", "spec.containers[2].image", "");
+        assert_eq!(
+            denial(problems),
+            "validation failed: failed policy: a: spec.containers[2].image\n\
+             no matching policies: spec.containers[0].image, spec.containers[1].image\n\
+             index.docker.io/library/nginx@sha256:ab"
+        );
+    }
+}

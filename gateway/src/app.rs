@@ -1,0 +1,238 @@
+//! The composition root: every part constructed once, in order.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use cache::{Blobs, Index};
+use hyper::body::Incoming;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::admin::{Admin, Readiness};
+use crate::admission::AdmissionDoor;
+use crate::config::{self, Config};
+use crate::content::Content;
+use crate::decision::Decisions;
+use crate::listen::Door;
+use crate::material::Materials;
+use crate::metrics::{self, Metrics};
+use crate::place::Upstreams;
+use crate::pull::{Gate, PullDoor};
+use crate::rules::Rules;
+use crate::verdicts::Verdicts;
+use crate::{reload, tls};
+
+/// How long requests under way may take to finish once the gateway is told to stop.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// The parts that answer questions, without the doors that they are asked at.
+pub struct Core {
+    /// Content, read through.
+    pub content: Arc<Content>,
+    /// The pipeline.
+    pub verdicts: Arc<Verdicts>,
+    /// The registries that may be asked.
+    pub upstreams: Arc<Upstreams>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    rules: Arc<ArcSwap<Rules>>,
+}
+
+/// A gateway that answers.
+pub struct App {
+    /// Where the pull door listens.
+    pub registry: SocketAddr,
+    /// Where the admission door listens.
+    pub admission: SocketAddr,
+    /// Where health and metrics are served.
+    pub admin: SocketAddr,
+    /// The certificate authority of the admission door, where none was configured.
+    pub ca: Option<PathBuf>,
+    readiness: Arc<Readiness>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Core {
+    /// Builds everything that the configuration names.
+    ///
+    /// # Errors
+    /// Whatever is wrong first, by the key or file that it is in.
+    pub fn build(config: &Config) -> anyhow::Result<Self> {
+        let rules = Rules::load(config)?;
+        Self::with_rules(config, rules)
+    }
+
+    /// The same under rules that were read elsewhere.
+    ///
+    /// # Errors
+    /// As [`Core::build`].
+    pub fn with_rules(config: &Config, rules: Rules) -> anyhow::Result<Self> {
+        let directory = &config.storage.path;
+        private_directory(directory)?;
+        let metrics = Metrics::new();
+        metrics.reloaded(Ok(rules.policies.len()));
+        let index = Index::open(directory)?;
+        let blobs = Blobs::open(directory, config.storage.limit)?;
+        let upstreams = Arc::new(upstreams(config)?);
+        let content = Content::new(blobs.clone(), &index, config.registry.tag_freshness);
+        let materials = Materials::new(blobs, &index, metrics.clone());
+        let rules = Arc::new(ArcSwap::from_pointee(rules));
+        let verdicts = Verdicts::new(rules.clone(), upstreams.clone(), materials, &index, metrics.clone());
+        Ok(Self { content, verdicts, upstreams, metrics, rules })
+    }
+}
+
+fn private_directory(directory: &std::path::Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+        .create(directory)
+        .map_err(|error| anyhow::anyhow!("storage.path: {}: {error}", directory.display()))
+}
+
+impl App {
+    /// Binds every door and starts to answer.
+    ///
+    /// # Errors
+    /// Whatever is wrong first; nothing is left running then.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let handle = metrics::install();
+        let core = Core::build(&config)?;
+        let bind = |key: &'static str| move |error| anyhow::anyhow!("{key}: cannot be bound: {error}");
+        let registry_tls = config.registry.tls.as_ref().map(tls::from_files).transpose()?;
+        let (admission_tls, ca) = match &config.admission.tls {
+            Some(files) => (tls::from_files(files)?, None),
+            None => (tls::of_our_own(&config.storage.path)?, Some(config.storage.path.join("ca.pem"))),
+        };
+        let registry =
+            Door::bind(config.registry.listen, registry_tls).await.map_err(bind("registry.listen"))?;
+        let admission = Door::bind(config.admission.listen, Some(admission_tls))
+            .await
+            .map_err(bind("admission.listen"))?;
+        let admin = Door::bind(config.admin, None).await.map_err(bind("admin.listen"))?;
+        let (stop, stopped) = watch::channel(false);
+        let readiness = Arc::new(Readiness::default());
+        let mut app = Self {
+            registry: registry.address()?,
+            admission: admission.address()?,
+            admin: admin.address()?,
+            ca,
+            readiness: readiness.clone(),
+            stop,
+            tasks: Vec::new(),
+        };
+        let decisions = Arc::new(Decisions::new(process_number()));
+        app.open_registry(registry, &config, &core, &decisions, stopped.clone());
+        app.open_admission(admission, &config, &core, &decisions, stopped.clone());
+        let admin_door = Arc::new(Admin::new(readiness.clone(), handle));
+        app.open(admin, stopped.clone(), move |request| {
+            let admin_door = admin_door.clone();
+            async move { admin_door.answer(&request) }
+        });
+        app.tasks.push(tokio::spawn(reload::watch(config, core.rules, core.metrics, until(stopped))));
+        readiness.open();
+        Ok(app)
+    }
+
+    fn open_registry(
+        &mut self,
+        door: Door,
+        config: &Config,
+        core: &Core,
+        decisions: &Arc<Decisions>,
+        stopped: watch::Receiver<bool>,
+    ) {
+        let gate = Gate::new(core.content.clone(), core.verdicts.clone(), config.registry.no_match);
+        let pull = Arc::new(PullDoor::new(
+            gate,
+            core.content.clone(),
+            core.upstreams.clone(),
+            decisions.clone(),
+            core.metrics.clone(),
+        ));
+        self.open(door, stopped, move |request| {
+            let pull = pull.clone();
+            async move { pull.answer(&request).await }
+        });
+    }
+
+    fn open_admission(
+        &mut self,
+        door: Door,
+        config: &Config,
+        core: &Core,
+        decisions: &Arc<Decisions>,
+        stopped: watch::Receiver<bool>,
+    ) {
+        let admission = Arc::new(AdmissionDoor::new(
+            core.verdicts.clone(),
+            core.content.clone(),
+            core.upstreams.clone(),
+            decisions.clone(),
+            core.metrics.clone(),
+            config.admission.mutate,
+            config.policies.no_match,
+        ));
+        self.open(door, stopped, move |request| {
+            let admission = admission.clone();
+            async move { admission.answer(request).await }
+        });
+    }
+
+    fn open<F, Fut>(&mut self, door: Door, stopped: watch::Receiver<bool>, answer: F)
+    where
+        F: Fn(http::Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = http::Response<crate::reply::Body>> + Send + 'static,
+    {
+        self.tasks.push(tokio::spawn(door.serve(answer, until(stopped))));
+    }
+
+    /// Stops accepting, lets what is under way finish within [`DRAIN`], and ends every task.
+    pub async fn drain(self) {
+        self.readiness.drain();
+        self.stop.send_replace(true);
+        let aborts: Vec<_> = self.tasks.iter().map(JoinHandle::abort_handle).collect();
+        let done = futures_util::future::join_all(self.tasks);
+        if tokio::time::timeout(DRAIN, done).await.is_err() {
+            tracing::warn!("some requests did not finish in time");
+            aborts.iter().for_each(tokio::task::AbortHandle::abort);
+        }
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // The sender being gone means the same: nobody is left to answer for.
+    drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+/// Some number that another process is unlikely to have. It names answers and protects nothing.
+fn process_number() -> u32 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    u32::try_from(random >> 32).unwrap_or_default()
+}
+
+fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
+    let mut upstreams = Upstreams::new(config.registry.default_upstream.clone());
+    for (index, upstream) in config.upstreams.iter().enumerate() {
+        let connect = || -> anyhow::Result<upstream::Upstream> {
+            let mut settings = upstream::Settings::new(upstream.host.clone(), upstream.endpoint.clone());
+            settings.realms.extend(upstream.realms.iter().cloned());
+            settings.ca = upstream.ca.as_deref().map(config::authorities).transpose()?;
+            settings.credentials = match &upstream.credentials {
+                Some(files) => Some(config::credentials(files, &upstream.host)?),
+                None => None,
+            };
+            Ok(upstream::Upstream::new(settings)?)
+        };
+        let connected = connect().map_err(|error| anyhow::anyhow!("upstreams[{index}]: {error:#}"))?;
+        upstreams.add(&Arc::new(connected), &upstream.aliases);
+    }
+    Ok(upstreams)
+}

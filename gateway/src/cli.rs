@@ -1,0 +1,132 @@
+//! The command line.
+
+mod policy;
+mod serve;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The answer to every question that a command is asked: exit codes 0, 1 and 2.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// Yes, or done.
+    Yes,
+    /// No.
+    No,
+    /// It could not be told, or the question was wrong.
+    Unclear,
+}
+
+impl From<Answer> for ExitCode {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Yes => Self::from(0),
+            Answer::No => Self::from(1),
+            Answer::Unclear => Self::from(2),
+        }
+    }
+}
+
+/// A registry that serves, and a webhook that admits, only images that your policies allow.
+#[derive(Debug, Parser)]
+#[command(
+    name = "countersign",
+    version,
+    after_help = "Exit codes: 0 yes, 1 no, 2 could not tell or bad usage."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway: the pull door, the admission webhook and the admin listener.
+    Serve {
+        /// The configuration, in YAML. Without it the embedded defaults are used. Single values can be set by
+        /// COUNTERSIGN__REGISTRY__LISTEN and the like.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Verify one image as the gateway would, and say why or why not.
+    Verify {
+        /// The image, by tag or digest.
+        image: String,
+        /// A file of ClusterImagePolicy documents; may be given again. Without it those of the configuration are used.
+        #[arg(long = "policy", value_name = "FILE")]
+        policies: Vec<PathBuf>,
+        /// The configuration, for upstreams, credentials and trust roots.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// How to answer.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Work on policy files.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    /// Check policy files, in the webhook's words.
+    Check {
+        /// The files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// How a command answers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+enum Output {
+    /// For a person.
+    #[default]
+    Text,
+    /// For a machine.
+    Json,
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    // Whoever builds a TLS configuration here names the provider; this is for what is built elsewhere.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            drop(error.print());
+            return if error.use_stderr() { Answer::Unclear } else { Answer::Yes }.into();
+        }
+    };
+    match command(arguments.command) {
+        Ok(answer) => answer,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            Answer::Unclear
+        }
+    }
+    .into()
+}
+
+fn command(command: Command) -> anyhow::Result<Answer> {
+    match command {
+        Command::Serve { config } => serve::serve(config.as_deref()),
+        Command::Verify { image, policies, config, output } => {
+            verify::verify(&image, &policies, config.as_deref(), output)
+        }
+        Command::Policy(PolicyCommand::Check { files }) => policy::check(&files),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line's own voice")]
+fn complain(text: &str) {
+    eprintln!("countersign: {text}");
+}
+
+#[expect(clippy::print_stdout, reason = "the command line's own voice")]
+fn say(text: &str) {
+    println!("{text}");
+}

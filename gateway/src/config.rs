@@ -1,0 +1,170 @@
+//! Configuration, ready to use: every name resolved, every value a type.
+
+mod file;
+mod secrets;
+mod wire;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use oci::Host;
+use policies::NoMatch;
+use upstream::{Endpoint, Realm};
+
+pub use file::{ConfigError, load};
+pub use secrets::{authorities, credentials};
+
+/// Everything that `serve` needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The pull door.
+    pub registry: Registry,
+    /// The admission door.
+    pub admission: Admission,
+    /// Where health and metrics are served.
+    pub admin: SocketAddr,
+    /// The directory for bytes and the index.
+    pub storage: Storage,
+    /// Whom to trust.
+    pub trust: Trust,
+    /// Which images may run.
+    pub policies: Policies,
+    /// Where images come from. No other registry is ever asked.
+    pub upstreams: Vec<Upstream>,
+    /// How to log.
+    pub log: Log,
+}
+
+/// The pull door.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// The address it listens on.
+    pub listen: SocketAddr,
+    /// Its certificate; plain HTTP without one.
+    pub tls: Option<TlsFiles>,
+    /// What becomes of an image that no policy matches.
+    pub no_match: NoMatch,
+    /// How long a tag that was resolved is not asked about again.
+    pub tag_freshness: Duration,
+    /// Where a pull goes that names no registry.
+    pub default_upstream: Option<Host>,
+}
+
+/// The admission door, always TLS.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// The address it listens on.
+    pub listen: SocketAddr,
+    /// Its certificate; one of an authority of our own without it.
+    pub tls: Option<TlsFiles>,
+    /// Whose tags are replaced by digests.
+    pub mutate: Mutate,
+}
+
+/// A certificate and its key, as PEM files.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// The private key of the leaf.
+    pub key: PathBuf,
+}
+
+/// Whose tags `/admission/mutate` replaces by digests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mutate {
+    /// Those of Pods. Templates stay as their authors wrote them.
+    Pods,
+    /// Those of every pod-bearing kind.
+    All,
+    /// Nobody's.
+    None,
+}
+
+/// The directory for bytes and the index.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// Its path.
+    pub path: PathBuf,
+    /// The most bytes of content that are kept in it; unbounded without.
+    pub limit: Option<u64>,
+}
+
+/// Whom to trust.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// The trust root of policies that name none.
+    pub root: TrustSource,
+    /// Trust roots that policies name by `trustRootRef`.
+    pub roots: Vec<(String, TrustSource)>,
+}
+
+/// Where a trust root comes from.
+#[derive(Clone, Debug)]
+pub enum TrustSource {
+    /// The public-good Sigstore instance, embedded.
+    PublicGood,
+    /// The staging Sigstore instance, embedded.
+    Staging,
+    /// A `trusted_root.json`.
+    File(PathBuf),
+}
+
+/// Which images may run.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    /// A directory of policy files; the embedded examples without one.
+    pub directory: Option<PathBuf>,
+    /// What becomes of an image at admission that no policy matches.
+    pub no_match: NoMatch,
+}
+
+/// One registry that images come from.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// The name that references and policies know it by.
+    pub host: Host,
+    /// Other names for the same registry.
+    pub aliases: Vec<Host>,
+    /// Where it really is.
+    pub endpoint: Endpoint,
+    /// The origins, besides the endpoint's own, that may be asked for a token.
+    pub realms: Vec<Realm>,
+    /// Certificate authorities to trust besides the system's, as a PEM file.
+    pub ca: Option<PathBuf>,
+    /// How to prove to it who we are.
+    pub credentials: Option<CredentialFiles>,
+}
+
+/// Where the credentials of an upstream are.
+#[derive(Clone, Debug)]
+pub enum CredentialFiles {
+    /// One file each, as Kubernetes mounts them.
+    Separate {
+        /// The user name's file.
+        username: PathBuf,
+        /// The password's file.
+        password: PathBuf,
+    },
+    /// A Docker `config.json`.
+    DockerConfig(PathBuf),
+}
+
+/// How to log.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// As lines of what.
+    pub format: LogFormat,
+    /// What to log, as a filter of the `tracing` crate: `info`, `warn,gateway=debug`.
+    pub level: String,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

@@ -1,0 +1,342 @@
+//! From a YAML file and the environment to a [`Config`], or to the path of the key that is wrong.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use config::FileFormat;
+use oci::Host;
+use policies::NoMatch;
+use serde_json::Value;
+use thiserror::Error;
+use upstream::Endpoint;
+
+use super::{
+    Admission, Config, CredentialFiles, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles, Trust,
+    TrustSource, Upstream, wire,
+};
+
+/// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
+/// variables with single ones for every Service.
+const PREFIX: &str = "COUNTERSIGN__";
+
+/// Why a configuration was refused. Nothing of it is in force.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no YAML.
+    #[error("{origin}: {reason}")]
+    Malformed {
+        /// The file.
+        origin: String,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A variable with our prefix names no scalar key.
+    #[error("environment variable {0} names no key of the configuration that holds a single value")]
+    UnknownVariable(String),
+    /// A key is unknown or its value is not one it can have.
+    #[error("{key}: {reason}")]
+    Key {
+        /// The path of the key, as in the file.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+fn wrong(key: impl Into<String>, reason: impl fmt::Display) -> ConfigError {
+    ConfigError::Key { key: key.into(), reason: reason.to_string() }
+}
+
+/// Reads the file, if one is named, and lays the environment over it.
+///
+/// # Errors
+/// The first key that is wrong, by its path.
+pub fn load(
+    path: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let text = match path {
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?,
+        None => String::new(),
+    };
+    let origin = path.map_or_else(|| "the embedded defaults".to_owned(), |path| path.display().to_string());
+    let home = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state")));
+    parse(&text, &origin, environment)?.into_config(home.as_deref())
+}
+
+fn parse(
+    text: &str,
+    origin: &str,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<wire::File, ConfigError> {
+    let malformed = |source: config::ConfigError| ConfigError::Malformed {
+        origin: origin.to_owned(),
+        reason: source.to_string(),
+    };
+    let mut builder = config::Config::builder();
+    if !text.trim().is_empty() {
+        builder = builder.add_source(config::File::from_str(text, FileFormat::Yaml));
+    }
+    for (variable, value) in environment.filter(|(name, _)| name.starts_with(PREFIX)) {
+        let key = key_of(&variable).ok_or(ConfigError::UnknownVariable(variable))?;
+        builder = builder.set_override(key, value).map_err(malformed)?;
+    }
+    let layers = builder.build().map_err(malformed)?;
+    serde_path_to_error::deserialize(layers).map_err(|error| {
+        let key = error.path().to_string();
+        wrong(key, error.into_inner())
+    })
+}
+
+/// The key that a variable means, as the file spells it. Only scalars that every configuration has can be set so:
+/// lists and maps come from the file alone.
+fn key_of(variable: &str) -> Option<String> {
+    let mut node = serde_json::to_value(wire::File::default()).ok()?;
+    let mut path = Vec::new();
+    for segment in variable.strip_prefix(PREFIX)?.split("__") {
+        let Value::Object(mut keys) = node else {
+            return None;
+        };
+        let key = keys.keys().find(|key| key.eq_ignore_ascii_case(segment))?.clone();
+        node = keys.remove(&key)?;
+        path.push(key);
+    }
+    let path = path.join(".");
+    let is_list = path == "upstreams";
+    (!is_list && !node.is_object()).then_some(path)
+}
+
+fn parsed<T: FromStr>(key: &str, text: &str) -> Result<T, ConfigError>
+where
+    T::Err: fmt::Display,
+{
+    text.parse().map_err(|error| wrong(key, format!("{text:?}: {error}")))
+}
+
+fn duration(key: &str, text: &str) -> Result<Duration, ConfigError> {
+    let duration: jiff::SignedDuration = parsed(key, text)?;
+    Duration::try_from(duration).map_err(|_| wrong(key, format!("{text:?}: must not be negative")))
+}
+
+impl wire::File {
+    fn into_config(self, state_home: Option<&Path>) -> Result<Config, ConfigError> {
+        let upstreams = self.upstreams.map_or_else(well_known, Ok)?;
+        let upstreams: Vec<Upstream> = upstreams
+            .into_iter()
+            .enumerate()
+            .map(|(index, upstream)| upstream.into_upstream(&format!("upstreams[{index}]")))
+            .collect::<Result<_, _>>()?;
+        distinct(&upstreams)?;
+        let config = Config {
+            registry: self.registry.into_registry()?,
+            admission: self.admission.into_admission()?,
+            admin: parsed::<SocketAddr>("admin.listen", &self.admin.listen)?,
+            storage: self.storage.into_storage(state_home)?,
+            trust: self.trust.into_trust()?,
+            policies: Policies {
+                directory: self.policies.directory,
+                no_match: self.policies.no_match.into(),
+            },
+            upstreams,
+            log: Log { format: self.log.format.into(), level: self.log.level },
+        };
+        match &config.registry.default_upstream {
+            Some(host) if !config.upstreams.iter().any(|upstream| upstream.host == *host) => {
+                Err(wrong("registry.defaultUpstream", format!("{host} is none of the upstreams")))
+            }
+            _ => Ok(config),
+        }
+    }
+}
+
+/// Two upstreams with one name would make it a matter of order which one is asked.
+fn distinct(upstreams: &[Upstream]) -> Result<(), ConfigError> {
+    let mut seen = std::collections::HashSet::new();
+    for (index, upstream) in upstreams.iter().enumerate() {
+        for name in std::iter::once(&upstream.host).chain(&upstream.aliases) {
+            if !seen.insert(name) {
+                return Err(wrong(format!("upstreams[{index}]"), format!("{name} is named twice")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The registries that clusters commonly pull from, anonymously.
+fn well_known() -> Result<Vec<wire::Upstream>, ConfigError> {
+    [
+        "docker.io",
+        "ghcr.io",
+        "quay.io",
+        "gcr.io",
+        "registry.k8s.io",
+        "public.ecr.aws",
+        "mcr.microsoft.com",
+        "cgr.dev",
+    ]
+    .iter()
+    .map(|host| {
+        Ok(wire::Upstream {
+            host: (*host).to_owned(),
+            aliases: Vec::new(),
+            endpoint: None,
+            realms: Vec::new(),
+            ca: None,
+            credentials: None,
+        })
+    })
+    .collect()
+}
+
+impl wire::Registry {
+    fn into_registry(self) -> Result<Registry, ConfigError> {
+        let default_upstream = self.default_upstream;
+        Ok(Registry {
+            listen: parsed("registry.listen", &self.listen)?,
+            tls: self.tls.map(|tls| tls.into_files("registry.tls")).transpose()?,
+            no_match: self.no_match.into(),
+            tag_freshness: duration("registry.tagFreshness", &self.tag_freshness)?,
+            default_upstream: default_upstream
+                .map(|host| parsed::<Host>("registry.defaultUpstream", &host))
+                .transpose()?,
+        })
+    }
+}
+
+impl wire::Admission {
+    fn into_admission(self) -> Result<Admission, ConfigError> {
+        Ok(Admission {
+            listen: parsed("admission.listen", &self.listen)?,
+            tls: self.tls.map(|tls| tls.into_files("admission.tls")).transpose()?,
+            mutate: self.mutate.into(),
+        })
+    }
+}
+
+impl wire::Tls {
+    fn into_files(self, key: &str) -> Result<TlsFiles, ConfigError> {
+        if self.certificate.as_os_str().is_empty() {
+            return Err(wrong(format!("{key}.certificate"), "is missing"));
+        }
+        if self.key.as_os_str().is_empty() {
+            return Err(wrong(format!("{key}.key"), "is missing"));
+        }
+        Ok(TlsFiles { certificate: self.certificate, key: self.key })
+    }
+}
+
+impl wire::Storage {
+    fn into_storage(self, state_home: Option<&Path>) -> Result<Storage, ConfigError> {
+        let path = match (self.path, state_home) {
+            (Some(path), _) => path,
+            (None, Some(home)) => home.join("countersign"),
+            (None, None) => {
+                return Err(wrong("storage.path", "is missing, and there is no HOME to put it in"));
+            }
+        };
+        let limit = self.limit.map(|limit| parsed::<bytesize::ByteSize>("storage.limit", &limit));
+        Ok(Storage { path, limit: limit.transpose()?.map(|limit| limit.as_u64()) })
+    }
+}
+
+impl wire::Trust {
+    fn into_trust(self) -> Result<Trust, ConfigError> {
+        if self.roots.len() > 64 {
+            return Err(wrong("trust.roots", "more than 64 trust roots"));
+        }
+        Ok(Trust {
+            root: self.root.into(),
+            roots: self.roots.into_iter().map(|(name, source)| (name, source.into())).collect(),
+        })
+    }
+}
+
+impl wire::Upstream {
+    fn into_upstream(self, key: &str) -> Result<Upstream, ConfigError> {
+        let host: Host = parsed(&format!("{key}.host"), &self.host)?;
+        let endpoint = match &self.endpoint {
+            Some(endpoint) => parsed(&format!("{key}.endpoint"), endpoint)?,
+            None => Endpoint::for_host(&host),
+        };
+        let aliases = self.aliases.iter().map(|alias| parsed(&format!("{key}.aliases"), alias));
+        let realms = self.realms.iter().map(|realm| parsed(&format!("{key}.realms"), realm));
+        Ok(Upstream {
+            aliases: aliases.collect::<Result<_, _>>()?,
+            realms: realms.collect::<Result<_, _>>()?,
+            endpoint,
+            host,
+            ca: self.ca,
+            credentials: self
+                .credentials
+                .map(|credentials| credentials.into_files(&format!("{key}.credentials")))
+                .transpose()?,
+        })
+    }
+}
+
+impl wire::Credentials {
+    fn into_files(self, key: &str) -> Result<CredentialFiles, ConfigError> {
+        match (self.username_file, self.password_file, self.docker_config) {
+            (Some(username), Some(password), None) => Ok(CredentialFiles::Separate { username, password }),
+            (None, None, Some(path)) => Ok(CredentialFiles::DockerConfig(path)),
+            _ => Err(wrong(key, "wants usernameFile and passwordFile, or dockerConfig alone")),
+        }
+    }
+}
+
+impl From<wire::NoMatch> for NoMatch {
+    fn from(wire: wire::NoMatch) -> Self {
+        match wire {
+            wire::NoMatch::Deny => Self::Deny,
+            wire::NoMatch::Warn => Self::Warn,
+            wire::NoMatch::Allow => Self::Allow,
+        }
+    }
+}
+
+impl From<wire::Mutate> for Mutate {
+    fn from(wire: wire::Mutate) -> Self {
+        match wire {
+            wire::Mutate::Pods => Self::Pods,
+            wire::Mutate::All => Self::All,
+            wire::Mutate::None => Self::None,
+        }
+    }
+}
+
+impl From<wire::TrustSource> for TrustSource {
+    fn from(wire: wire::TrustSource) -> Self {
+        match wire {
+            wire::TrustSource::PublicGood => Self::PublicGood,
+            wire::TrustSource::Staging => Self::Staging,
+            wire::TrustSource::File(path) => Self::File(path),
+        }
+    }
+}
+
+impl From<wire::LogFormat> for LogFormat {
+    fn from(wire: wire::LogFormat) -> Self {
+        match wire {
+            wire::LogFormat::Text => Self::Text,
+            wire::LogFormat::Json => Self::Json,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

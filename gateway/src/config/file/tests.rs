@@ -1,0 +1,79 @@
+use super::*;
+
+fn config(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    parse(text, "countersign.yaml", environment)?.into_config(Some(Path::new("/home/state")))
+}
+
+#[track_caller]
+fn refuses(text: &str, path: &str) {
+    match config(text, &[]) {
+        Err(ConfigError::Key { key, .. }) => assert_eq!(key, path, "{text:?}"),
+        other => panic!("{text:?} gave {other:?}"),
+    }
+}
+
+#[test]
+fn nothing_needs_to_be_configured() {
+    let config = config("", &[]).unwrap();
+    assert_eq!(config.registry.listen.to_string(), "127.0.0.1:5000");
+    assert_eq!(config.admission.listen.to_string(), "127.0.0.1:8443");
+    assert_eq!(config.admin.to_string(), "127.0.0.1:9090");
+    assert!(matches!(config.registry.no_match, NoMatch::Warn));
+    assert!(matches!(config.policies.no_match, NoMatch::Deny));
+    assert!(matches!(config.trust.root, TrustSource::PublicGood));
+    assert_eq!(config.storage.path, Path::new("/home/state/countersign"));
+    assert!(config.upstreams.iter().any(|upstream| upstream.host.is_docker_hub()));
+}
+
+#[test]
+fn a_wrong_key_is_named_by_its_path() {
+    refuses("registry: {listne: '127.0.0.1:1'}", "registry.listne");
+    refuses("registry: {listen: nowhere}", "registry.listen");
+    refuses("registry: {noMatch: maybe}", "registry.noMatch");
+    refuses("registry: {tls: {certificate: a.pem}}", "registry.tls.key");
+    refuses("registry: {tagFreshness: -1s}", "registry.tagFreshness");
+    refuses("registry: {defaultUpstream: example.com}", "registry.defaultUpstream");
+    refuses("storage: {limit: lots}", "storage.limit");
+    refuses("upstreams: [{host: 'http://a'}]", "upstreams[0].host");
+    refuses("upstreams: [{host: a.example, endpoint: 'ftp://a'}]", "upstreams[0].endpoint");
+    refuses("upstreams: [{host: a.example, credentials: {usernameFile: u}}]", "upstreams[0].credentials");
+    refuses("upstreams: [{host: docker.io}, {host: index.docker.io}]", "upstreams[1]");
+    refuses("nonsense: 1", "nonsense");
+}
+
+#[test]
+fn what_is_no_yaml_is_refused() {
+    assert!(matches!(config("registry: [", &[]), Err(ConfigError::Malformed { .. })));
+}
+
+#[test]
+fn scalars_come_from_the_environment_whatever_its_case() {
+    let config = config(
+        "registry: {noMatch: allow}\nstorage: {path: /data}",
+        &[
+            ("COUNTERSIGN__REGISTRY__NOMATCH", "deny"),
+            ("COUNTERSIGN__storage__Limit", "10GiB"),
+            ("COUNTERSIGN__TRUST__ROOT", "staging"),
+            ("COUNTERSIGN_PORT", "tcp://10.0.0.1:5000"),
+        ],
+    )
+    .unwrap();
+    assert!(matches!(config.registry.no_match, NoMatch::Deny));
+    assert_eq!(config.storage.limit, Some(10 << 30));
+    assert!(matches!(config.trust.root, TrustSource::Staging));
+}
+
+#[test]
+fn a_variable_that_means_nothing_is_refused() {
+    for variable in ["COUNTERSIGN__REGISTRY__LISTNE", "COUNTERSIGN__UPSTREAMS", "COUNTERSIGN__REGISTRY"] {
+        assert!(matches!(config("", &[(variable, "x")]), Err(ConfigError::UnknownVariable(_))), "{variable}");
+    }
+}
+
+#[test]
+fn trust_roots_are_named_or_files() {
+    let config = config("trust: {root: {file: /r.json}, roots: {acme: staging}}", &[]).unwrap();
+    assert!(matches!(&config.trust.root, TrustSource::File(path) if path == Path::new("/r.json")));
+    assert_eq!(config.trust.roots.len(), 1);
+}

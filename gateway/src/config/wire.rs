@@ -1,0 +1,177 @@
+//! The configuration file as people write it.
+//!
+//! Nothing but this module is deserialised from it. Unknown keys are refused, and every key is present in the
+//! serialised default, which is how the environment's spellings are matched to keys.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) registry: Registry,
+    pub(super) admission: Admission,
+    pub(super) admin: Admin,
+    pub(super) storage: Storage,
+    pub(super) trust: Trust,
+    pub(super) policies: Policies,
+    pub(super) upstreams: Option<Vec<Upstream>>,
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Registry {
+    pub(super) listen: String,
+    pub(super) tls: Option<Tls>,
+    pub(super) no_match: NoMatch,
+    pub(super) tag_freshness: String,
+    pub(super) default_upstream: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Admission {
+    pub(super) listen: String,
+    pub(super) tls: Option<Tls>,
+    pub(super) mutate: Mutate,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Admin {
+    pub(super) listen: String,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Tls {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Storage {
+    pub(super) path: Option<PathBuf>,
+    pub(super) limit: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Trust {
+    pub(super) root: TrustSource,
+    pub(super) roots: BTreeMap<String, TrustSource>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TrustSource {
+    #[default]
+    PublicGood,
+    Staging,
+    File(PathBuf),
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Policies {
+    pub(super) directory: Option<PathBuf>,
+    pub(super) no_match: NoMatch,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Upstream {
+    pub(super) host: String,
+    #[serde(default)]
+    pub(super) aliases: Vec<String>,
+    #[serde(default)]
+    pub(super) endpoint: Option<String>,
+    #[serde(default)]
+    pub(super) realms: Vec<String>,
+    #[serde(default)]
+    pub(super) ca: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) credentials: Option<Credentials>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Credentials {
+    pub(super) username_file: Option<PathBuf>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) docker_config: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub(super) format: LogFormat,
+    pub(super) level: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum NoMatch {
+    Deny,
+    Warn,
+    Allow,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Mutate {
+    #[default]
+    Pods,
+    All,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:5000".into(),
+            tls: None,
+            // System images pass this door too, before anyone has written a policy for them.
+            no_match: NoMatch::Warn,
+            // A tag that moved is seen at once; its digest is what is remembered.
+            tag_freshness: "0s".into(),
+            default_upstream: None,
+        }
+    }
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8443".into(), tls: None, mutate: Mutate::default() }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9090".into() }
+    }
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self { directory: None, no_match: NoMatch::Deny }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), level: "info".into() }
+    }
+}

@@ -1,0 +1,193 @@
+//! Content, read through memory and disk: what a tag means, and what a manifest says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache::{Blobs, Flights, Index, Links, Memo};
+use oci::{
+    ArtefactLimits, Digest, InvalidManifest, MANIFEST_LIMIT, Manifest, MediaType, Tag, TagOrDigest, Verified,
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use upstream::FetchError;
+
+use crate::place::Place;
+
+/// A manifest that this repository is known to have.
+#[derive(Debug)]
+pub struct Known {
+    /// Its bytes, under the digest they were asked for by.
+    pub content: Verified,
+    /// What they say.
+    pub manifest: Manifest,
+    /// The digest it is judged by: sha256, whatever it was asked for by.
+    pub judged: Digest,
+    /// Whether it is made of signatures alone.
+    pub artefact: bool,
+}
+
+/// Why content could not be had.
+#[derive(Clone, Debug, Error)]
+pub enum ContentError {
+    /// The upstream did not give it.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The upstream gave something that is no manifest.
+    #[error(transparent)]
+    Invalid(#[from] Arc<InvalidManifest>),
+    /// It could not be kept.
+    #[error("content could not be kept on disk")]
+    Disk(#[source] Arc<std::io::Error>),
+    /// The task that fetched it ended early.
+    #[error("a task ended before its work was done")]
+    Lost,
+}
+
+/// That a repository has a manifest, and as what it was sent.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Membership {
+    media_type: Option<MediaType>,
+}
+
+type InRepository = (String, Digest);
+type TagKey = (String, String);
+
+/// Manifests and tags, read through to the upstream where they are not at hand.
+pub struct Content {
+    blobs: Arc<Blobs>,
+    links: Links,
+    members: Memo<InRepository, Membership>,
+    recent: moka::future::Cache<InRepository, Arc<Known>>,
+    fetches: Flights<InRepository, Result<Arc<Known>, ContentError>>,
+    tags: Memo<TagKey, Digest>,
+    resolutions: Flights<TagKey, Result<Digest, ContentError>>,
+    tag_freshness: Duration,
+}
+
+/// The most bytes of manifests that are held in memory.
+const RECENT_BYTES: u64 = 64 * 1024 * 1024;
+
+impl Content {
+    /// Content over these stores.
+    pub fn new(blobs: Arc<Blobs>, index: &Arc<Index>, tag_freshness: Duration) -> Arc<Self> {
+        let recent = moka::future::Cache::builder()
+            .max_capacity(RECENT_BYTES)
+            .weigher(|_, known: &Arc<Known>| u32::try_from(known.content.bytes().len()).unwrap_or(u32::MAX))
+            .build();
+        Arc::new(Self {
+            blobs,
+            links: Links::new(Some(index.clone())),
+            members: Memo::new("members", cache::Limits { entries: 100_000 }, Some(index.clone())),
+            recent,
+            fetches: Flights::new(),
+            tags: Memo::new("tags", cache::Limits { entries: 100_000 }, None),
+            resolutions: Flights::new(),
+            tag_freshness,
+        })
+    }
+
+    /// Which child belongs to which manifest.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Bytes by digest.
+    pub fn blobs(&self) -> &Arc<Blobs> {
+        &self.blobs
+    }
+
+    /// The digest that a tag means now. Asked upstream unless it was within the freshness window; all who ask at once
+    /// share one request.
+    ///
+    /// # Errors
+    /// Whatever the upstream says: a tag that cannot be resolved is never answered from the past.
+    pub async fn resolve(self: &Arc<Self>, place: &Place, tag: &Tag) -> Result<Digest, ContentError> {
+        let key = (place.name.to_string(), tag.to_string());
+        if let Some(digest) = self.tags.find_in_memory(&key) {
+            return Ok(digest);
+        }
+        let (this, place, tag) = (self.clone(), place.clone(), tag.clone());
+        let work = {
+            let key = key.clone();
+            move || async move {
+                let digest = place.upstream.resolve(&place.name.repository, &tag).await?;
+                if !this.tag_freshness.is_zero() {
+                    this.tags.keep_for(key, digest, this.tag_freshness).await;
+                }
+                Ok(digest)
+            }
+        };
+        self.resolutions.run(key, work).await.unwrap_or(Err(ContentError::Lost))
+    }
+
+    /// A manifest of this repository, if it is in memory.
+    pub async fn manifest_in_memory(&self, place: &Place, digest: Digest) -> Option<Arc<Known>> {
+        self.recent.get(&(place.name.to_string(), digest)).await
+    }
+
+    /// A manifest of this repository, without asking the upstream.
+    pub async fn manifest_at_hand(&self, place: &Place, digest: Digest) -> Option<Arc<Known>> {
+        let key = (place.name.to_string(), digest);
+        if let Some(known) = self.recent.get(&key).await {
+            return Some(known);
+        }
+        let membership = self.members.find(&key).await?;
+        let content = self.blobs.read(&digest, MANIFEST_LIMIT as u64).await.ok().flatten()?;
+        let known = Arc::new(Known::read(content, membership.media_type.as_ref()).ok()?);
+        self.recent.insert(key, known.clone()).await;
+        Some(known)
+    }
+
+    /// A manifest of this repository. That other repositories have the same bytes does not matter: each must be
+    /// seen to have them.
+    ///
+    /// # Errors
+    /// As [`ContentError`] says; nothing is kept then.
+    pub async fn manifest(
+        self: &Arc<Self>,
+        place: &Place,
+        digest: Digest,
+    ) -> Result<Arc<Known>, ContentError> {
+        if let Some(known) = self.manifest_at_hand(place, digest).await {
+            return Ok(known);
+        }
+        let key = (place.name.to_string(), digest);
+        let (this, place) = (self.clone(), place.clone());
+        let work = move || async move { this.fetch(&place, digest).await };
+        self.fetches.run(key, work).await.unwrap_or(Err(ContentError::Lost))
+    }
+
+    async fn fetch(&self, place: &Place, digest: Digest) -> Result<Arc<Known>, ContentError> {
+        let fetched = place.upstream.manifest(&place.name.repository, &TagOrDigest::Digest(digest)).await?;
+        let known = Arc::new(Known::read(fetched.content, fetched.media_type.as_ref()).map_err(Arc::new)?);
+        let disk = |error| ContentError::Disk(Arc::new(error));
+        self.blobs.keep(&known.content).await.map_err(disk)?;
+        let children: Vec<_> = known.manifest.children().map(|child| (child.digest, child.size)).collect();
+        self.links.add(&scope(place), digest, &children).await;
+        let key = (place.name.to_string(), digest);
+        self.members.keep(key.clone(), Membership { media_type: fetched.media_type }).await;
+        self.recent.insert(key, known.clone()).await;
+        Ok(known)
+    }
+}
+
+/// What links are kept within: one repository of one upstream.
+pub(crate) fn scope(place: &Place) -> cache::Scope {
+    cache::Scope::new(&[
+        b"default",
+        place.name.host.as_str().as_bytes(),
+        place.name.repository.as_str().as_bytes(),
+    ])
+}
+
+impl Known {
+    fn read(content: Verified, sent_as: Option<&MediaType>) -> Result<Self, InvalidManifest> {
+        let manifest = Manifest::parse(&content, sent_as)?;
+        let judged = match content.digest().algorithm() {
+            oci::Algorithm::Sha256 => content.digest(),
+            oci::Algorithm::Sha512 => Digest::of(content.bytes()),
+        };
+        let artefact = manifest.is_signature_artefact(ArtefactLimits::default());
+        Ok(Self { content, manifest, judged, artefact })
+    }
+}

@@ -1,0 +1,144 @@
+//! Listening: connections, TLS, limits, and a drain that lets answers finish.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::reply::{Body, text};
+
+/// The most connections of one door at once. More wait in the kernel's queue.
+const CONNECTIONS: usize = 8192;
+
+/// How long a client may take to shake hands, or to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A door's socket, bound and not yet answering.
+pub(crate) struct Door {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    connections: Arc<Semaphore>,
+}
+
+impl Door {
+    /// Binds a socket.
+    ///
+    /// # Errors
+    /// Whatever the system says: the address is taken, or not ours.
+    pub(crate) async fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self {
+            listener,
+            tls: tls.map(TlsAcceptor::from),
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+        })
+    }
+
+    /// Where it listens, with the port that the system chose if it was left to it.
+    pub(crate) fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until `stop` resolves, then stops accepting and waits for what is under way.
+    pub(crate) async fn serve<F, Fut>(self, answer: F, stop: impl Future<Output = ()>)
+    where
+        F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let graceful = GracefulShutdown::new();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                accepted = self.accept() => match accepted {
+                    Ok((stream, slot)) => {
+                        let connection = Connection { tls: self.tls.clone(), answer: answer.clone(), watcher: graceful.watcher() };
+                        tokio::spawn(async move {
+                            connection.serve(stream).await;
+                            drop(slot);
+                        });
+                    }
+                    Err(error) => {
+                        // Out of file descriptors, most likely: accepting again at once would only spin.
+                        tracing::warn!(%error, "no connection could be accepted");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+            }
+        }
+        drop(self.listener);
+        graceful.shutdown().await;
+    }
+
+    async fn accept(&self) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+        let slot = self.connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+        let (stream, _) = self.listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, slot))
+    }
+}
+
+struct Connection<F> {
+    tls: Option<TlsAcceptor>,
+    answer: F,
+    watcher: Watcher,
+}
+
+impl<F, Fut> Connection<F>
+where
+    F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Response<Body>> + Send + 'static,
+{
+    async fn serve(self, stream: TcpStream) {
+        match self.tls.clone() {
+            None => self.speak(stream).await,
+            Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => self.speak(stream).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a client broke off the TLS handshake"),
+                Err(_) => tracing::debug!("a client took too long over the TLS handshake"),
+            },
+        }
+    }
+
+    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self { answer, watcher, .. } = self;
+        let service = service_fn(move |request| {
+            let answer = answer.clone();
+            async move {
+                // A panic is no answer, and no answer lets anything through.
+                let answered = AssertUnwindSafe(async { answer(request).await }).catch_unwind().await;
+                Ok::<_, std::convert::Infallible>(answered.unwrap_or_else(|_| {
+                    tracing::error!("a request made the gateway panic");
+                    text(StatusCode::SERVICE_UNAVAILABLE, "the gateway failed")
+                }))
+            }
+        });
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(100);
+        server
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(256)
+            .max_header_list_size(64 * 1024)
+            .keep_alive_interval(Duration::from_secs(30));
+        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(error, "a connection ended early");
+        }
+    }
+}

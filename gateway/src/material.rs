@@ -1,0 +1,164 @@
+//! Where signatures are found: the registry that has the image, under cosign's tag.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache::{Blobs, Flights, Index, Memo};
+use futures_util::{StreamExt, TryStreamExt};
+use oci::{Digest, Manifest, Verified, signature_tag};
+use serde::{Deserialize, Serialize};
+use upstream::FetchError;
+use verify::Material;
+
+use crate::metrics::Metrics;
+use crate::place::Place;
+use crate::undecided::Undecided;
+
+/// How long it is believed that an image has no signature, or none that helps.
+pub(crate) const FRESH: Duration = Duration::from_secs(30);
+
+/// The most payloads that are fetched at once for one image.
+const CONCURRENT_PAYLOADS: usize = 8;
+
+/// The most bytes that one kept piece of material may have when it is read back.
+const MATERIAL_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// What was found for one digest in one repository, and when.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MaterialList {
+    /// The material, by digest, in the order in which the registry lists it.
+    pub materials: Vec<Digest>,
+    /// Seconds since 1970.
+    pub found_at: u64,
+}
+
+impl MaterialList {
+    /// Whether this is too old to say no by.
+    pub fn is_stale(&self, now: u64) -> bool {
+        now.saturating_sub(self.found_at) > FRESH.as_secs()
+    }
+}
+
+/// A list, and whether the registry was asked for it just now.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The list.
+    pub list: Arc<MaterialList>,
+    /// Whether it came from the registry rather than from memory.
+    pub discovered: bool,
+}
+
+type ListKey = (String, Digest);
+
+/// Material lists and the material itself, found in registries and kept.
+pub struct Materials {
+    blobs: Arc<Blobs>,
+    lists: Memo<ListKey, MaterialList>,
+    discoveries: Flights<ListKey, Result<Arc<MaterialList>, Undecided>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Materials {
+    /// Material kept in these stores.
+    pub fn new(blobs: Arc<Blobs>, index: &Arc<Index>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            blobs,
+            lists: Memo::new("materials", cache::Limits { entries: 100_000 }, Some(index.clone())),
+            discoveries: Flights::new(),
+            metrics,
+        })
+    }
+
+    /// What is known of a digest, from memory or else from the registry.
+    pub async fn find(self: &Arc<Self>, place: &Place, digest: Digest) -> Result<Found, Undecided> {
+        match self.lists.find(&key(place, digest)).await {
+            Some(list) => Ok(Found { list: Arc::new(list), discovered: false }),
+            None => self.discover(place, digest).await,
+        }
+    }
+
+    /// What the registry says now. All who ask at once share one discovery, which no client's leaving ends.
+    pub async fn discover(self: &Arc<Self>, place: &Place, digest: Digest) -> Result<Found, Undecided> {
+        let (this, place_) = (self.clone(), place.clone());
+        let work = move || async move {
+            let outcome = this.fetch(&place_, digest).await;
+            this.metrics.discovery(&outcome);
+            outcome
+        };
+        let list = self.discoveries.run(key(place, digest), work).await??;
+        Ok(Found { list, discovered: true })
+    }
+
+    /// One piece of material that a list names, if it is still kept whole.
+    pub async fn read(&self, digest: Digest) -> Option<Material> {
+        let content = self.blobs.read(&digest, MATERIAL_LIMIT).await.ok().flatten()?;
+        Material::decode(content.bytes()).ok()
+    }
+
+    /// Forgets a list that names material which is gone, so that it is discovered again.
+    pub async fn forget(&self, place: &Place, digest: Digest) {
+        self.lists.forget(&key(place, digest)).await;
+    }
+
+    async fn fetch(&self, place: &Place, digest: Digest) -> Result<Arc<MaterialList>, Undecided> {
+        let found_at = crate::clock::seconds_since_1970();
+        let materials = match self.signature_manifest(place, digest).await? {
+            Some(manifest) => self.fetch_payloads(place, &manifest).await?,
+            None => Vec::new(),
+        };
+        let mut digests = Vec::with_capacity(materials.len());
+        for material in materials {
+            let content = Verified::of(material.encode());
+            self.blobs.keep(&content).await.map_err(|error| Undecided::Internal(error.to_string()))?;
+            digests.push(content.digest());
+        }
+        let list = MaterialList { materials: digests, found_at };
+        if list.materials.is_empty() {
+            self.lists.keep_for(key(place, digest), list.clone(), FRESH).await;
+        } else {
+            self.lists.keep(key(place, digest), list.clone()).await;
+        }
+        Ok(Arc::new(list))
+    }
+
+    /// The manifest under the signature tag, or that there is none: only a registry's own 404 says so.
+    async fn signature_manifest(&self, place: &Place, digest: Digest) -> Result<Option<Manifest>, Undecided> {
+        let Some(tag) = signature_tag(&digest) else {
+            return Ok(None);
+        };
+        let repository = &place.name.repository;
+        match place.upstream.manifest(repository, &oci::TagOrDigest::Tag(tag)).await {
+            Ok(fetched) => Manifest::parse(&fetched.content, fetched.media_type.as_ref())
+                .map(Some)
+                .map_err(|error| Undecided::Manifest(Arc::new(error))),
+            Err(FetchError::NotFound) => Ok(None),
+            Err(error) => Err(Undecided::Fetch(error)),
+        }
+    }
+
+    async fn fetch_payloads(&self, place: &Place, manifest: &Manifest) -> Result<Vec<Material>, Undecided> {
+        let unreadable = |error| Undecided::Material(Arc::new(error));
+        let candidates = verify::candidates(manifest).map_err(unreadable)?;
+        futures_util::stream::iter(candidates)
+            .map(|candidate| async move {
+                let fetched = place
+                    .upstream
+                    .small_blob(&place.name.repository, &candidate.payload, candidate.size)
+                    .await;
+                match fetched {
+                    Ok(payload) => candidate.material(payload).map(Some).map_err(unreadable),
+                    // The registry says that it does not have this one; the others may still do.
+                    Err(FetchError::NotFound) => Ok(None),
+                    Err(error) => Err(Undecided::Fetch(error)),
+                }
+            })
+            .buffered(CONCURRENT_PAYLOADS)
+            .try_filter_map(|material| async move { Ok(material) })
+            .try_collect()
+            .await
+    }
+}
+
+fn key(place: &Place, digest: Digest) -> ListKey {
+    (place.name.to_string(), digest)
+}

@@ -1,0 +1,167 @@
+//! What is counted. Handles are registered once; no name, digest or tenant's text is ever a label.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use policies::{Facts, Finding, Verdict};
+
+use crate::admission::Act;
+use crate::material::MaterialList;
+use crate::pull::Kind;
+use crate::undecided::Undecided;
+use crate::verdicts::Source;
+
+/// Seconds, from a memory's answer to a slow registry's.
+const BUCKETS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0,
+];
+
+/// Every counter and histogram.
+pub struct Metrics {
+    pull_seconds: Histogram,
+    warm_manifests: Counter,
+    mutate_seconds: Histogram,
+    validate_seconds: Histogram,
+    validate_allowed: Counter,
+    verification_seconds: Histogram,
+}
+
+/// Installs the process's recorder and gives what renders it. Installing twice keeps the first, which tests rely on.
+pub(crate) fn install() -> PrometheusHandle {
+    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            let builder = PrometheusBuilder::new();
+            let builder = builder
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), BUCKETS)
+                .unwrap_or_else(|_| PrometheusBuilder::new());
+            let recorder = builder.build_recorder();
+            let handle = recorder.handle();
+            if metrics::set_global_recorder(recorder).is_err() {
+                tracing::warn!("another metrics recorder was there first");
+            }
+            handle
+        })
+        .clone()
+}
+
+impl Metrics {
+    /// Registers everything with the installed recorder.
+    pub fn new() -> Arc<Self> {
+        describe();
+        Arc::new(Self {
+            pull_seconds: histogram!("countersign_pull_seconds"),
+            warm_manifests: counter!(
+                "countersign_pulls_total", "kind" => Kind::Manifest.as_str(), "status" => "200",
+                "source" => Source::Memory.as_str()
+            ),
+            mutate_seconds: histogram!("countersign_admission_seconds", "act" => Act::Mutate.as_str()),
+            validate_seconds: histogram!("countersign_admission_seconds", "act" => Act::Validate.as_str()),
+            validate_allowed: counter!(
+                "countersign_reviews_total", "act" => Act::Validate.as_str(), "allowed" => "true"
+            ),
+            verification_seconds: histogram!("countersign_verification_seconds"),
+        })
+    }
+
+    /// A pull was answered.
+    pub fn pulled(&self, kind: Kind, status: StatusCode, source: Option<Source>, took: Duration) {
+        self.pull_seconds.record(took.as_secs_f64());
+        if (kind, status, source) == (Kind::Manifest, StatusCode::OK, Some(Source::Memory)) {
+            self.warm_manifests.increment(1);
+            return;
+        }
+        let source = source.map_or("none", Source::as_str);
+        let status = status.as_str().to_owned();
+        counter!("countersign_pulls_total", "kind" => kind.as_str(), "status" => status, "source" => source)
+            .increment(1);
+    }
+
+    /// A review was answered.
+    pub fn reviewed(&self, act: Act, allowed: bool, took: Duration) {
+        match (act, allowed) {
+            (Act::Validate, true) => self.validate_allowed.increment(1),
+            (Act::Validate | Act::Mutate, _) => {
+                let allowed = if allowed { "true" } else { "false" };
+                counter!("countersign_reviews_total", "act" => act.as_str(), "allowed" => allowed)
+                    .increment(1);
+            }
+        }
+        match act {
+            Act::Mutate => self.mutate_seconds.record(took.as_secs_f64()),
+            Act::Validate => self.validate_seconds.record(took.as_secs_f64()),
+        }
+    }
+
+    /// One piece of material was checked.
+    pub fn verified(&self, facts: &Facts, took: Duration) {
+        self.verification_seconds.record(took.as_secs_f64());
+        let outcome = match &facts.finding {
+            Finding::Signed(_) => "signed",
+            Finding::Flawed(flaw) => flaw.kind.as_str(),
+        };
+        counter!("countersign_verifications_total", "outcome" => outcome).increment(1);
+    }
+
+    /// An image was judged anew.
+    pub fn judged(&self, verdict: &Verdict) {
+        let outcome = match verdict {
+            Verdict::Allow(allowed) => allowed.ground().as_str(),
+            Verdict::Deny(denial) => denial.as_str(),
+        };
+        counter!("countersign_verdicts_total", "outcome" => outcome).increment(1);
+    }
+
+    /// A registry was asked for signatures.
+    pub fn discovery(&self, outcome: &Result<Arc<MaterialList>, Undecided>) {
+        let outcome = match outcome {
+            Ok(list) if list.materials.is_empty() => "none",
+            Ok(_) => "found",
+            Err(undecided) => undecided.as_str(),
+        };
+        counter!("countersign_discoveries_total", "outcome" => outcome).increment(1);
+    }
+
+    /// A review got no verdict.
+    pub fn undecided(&self, undecided: &Undecided) {
+        counter!("countersign_undecided_total", "reason" => undecided.as_str()).increment(1);
+    }
+
+    /// New rules were loaded, or refused.
+    pub fn reloaded(&self, outcome: Result<usize, ()>) {
+        if let Ok(policies) = outcome {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a gauge is a float, and nobody has 2^52 policies"
+            )]
+            metrics::gauge!("countersign_policies").set(policies as f64);
+        }
+        let outcome = if outcome.is_ok() { "loaded" } else { "refused" };
+        counter!("countersign_reloads_total", "outcome" => outcome).increment(1);
+    }
+}
+
+fn describe() {
+    describe_histogram!(
+        "countersign_pull_seconds",
+        Unit::Seconds,
+        "Time to the response's headers, at the pull door"
+    );
+    describe_counter!(
+        "countersign_pulls_total",
+        "Requests at the pull door, by how far back the answer came from"
+    );
+    describe_histogram!("countersign_admission_seconds", Unit::Seconds, "Time to answer an admission review");
+    describe_counter!("countersign_reviews_total", "Admission reviews answered");
+    describe_histogram!("countersign_verification_seconds", Unit::Seconds, "Time to check one signature");
+    describe_counter!("countersign_verifications_total", "Signatures checked, by what came of it");
+    describe_counter!("countersign_verdicts_total", "Images judged anew, by verdict");
+    describe_counter!("countersign_discoveries_total", "Registries asked for signatures, by what was found");
+    describe_counter!("countersign_undecided_total", "Reviews denied because the answer could not be told");
+    describe_counter!("countersign_reloads_total", "Times that policies and trust roots were read");
+    metrics::describe_gauge!("countersign_policies", "Policies in force");
+}

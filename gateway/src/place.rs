@@ -1,0 +1,192 @@
+//! Where an image is: a name, and the registry that we may ask for it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use oci::{Host, Name, Repository};
+use thiserror::Error;
+use upstream::Upstream;
+
+/// A repository in an upstream that is configured.
+#[derive(Clone)]
+pub struct Place {
+    /// The canonical name, which policies match and everything remembered is kept under.
+    pub name: Name,
+    /// The registry.
+    pub upstream: Arc<Upstream>,
+}
+
+/// Every registry that may be asked, by every name it has. A request can select one and never add one.
+#[derive(Default)]
+pub struct Upstreams {
+    by_name: HashMap<Host, Arc<Upstream>>,
+    default: Option<Host>,
+}
+
+/// Why a pull goes nowhere.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum Unrouted {
+    /// No upstream has the name that the request gives.
+    #[error("{0:?} is none of the registries that this gateway pulls from")]
+    UnknownUpstream(String),
+    /// Neither `ns` nor the path names a registry, and there is no default.
+    #[error("the request names no registry: prefix the repository with one, or add ?ns=")]
+    NoUpstream,
+    /// `ns` and the path name two different upstreams.
+    #[error("ns names {ns}, the path names {path}")]
+    Contradiction {
+        /// What `ns` says.
+        ns: Host,
+        /// What the path says.
+        path: Host,
+    },
+}
+
+impl Upstreams {
+    /// The upstreams under their own names; `alias` adds others.
+    pub fn new(default: Option<Host>) -> Self {
+        Self { by_name: HashMap::new(), default }
+    }
+
+    /// Adds an upstream under its own name and its aliases.
+    pub fn add(&mut self, upstream: &Arc<Upstream>, aliases: &[Host]) {
+        for name in std::iter::once(upstream.host()).chain(aliases) {
+            self.by_name.insert(name.clone(), upstream.clone());
+        }
+    }
+
+    /// The upstream of this name, if there is one.
+    pub fn find(&self, host: &Host) -> Option<&Arc<Upstream>> {
+        self.by_name.get(host)
+    }
+
+    /// The name under which this one is remembered and judged: an alias is not a way around a policy.
+    pub fn canonical(&self, name: &Name) -> Name {
+        match self.find(&name.host) {
+            Some(upstream) => place(upstream, name.repository.clone()).name,
+            None => name.clone(),
+        }
+    }
+
+    /// The place that an image's name means, if its registry is configured.
+    pub fn place(&self, name: &Name) -> Option<Place> {
+        self.find(&name.host).map(|upstream| place(upstream, name.repository.clone()))
+    }
+
+    /// The place that a pull means. `ns` wins; a path prefix that says the same is dropped; without `ns` the prefix
+    /// decides, else the default.
+    pub fn route(&self, ns: Option<&str>, repository: &Repository) -> Result<Place, Unrouted> {
+        let prefix = repository.split_first().and_then(|(first, rest)| {
+            let host = first.parse::<Host>().ok()?;
+            self.find(&host).map(|upstream| (host, upstream, rest))
+        });
+        match (ns, prefix) {
+            (Some(ns), prefix) => self.route_by_ns(ns, prefix, repository),
+            (None, Some((_, upstream, rest))) => Ok(place(upstream, rest)),
+            (None, None) => match (&self.default, repository.split_first()) {
+                (Some(default), _) => {
+                    let upstream = self.find(default).ok_or(Unrouted::NoUpstream)?;
+                    Ok(place(upstream, repository.clone()))
+                }
+                (None, Some((first, _))) if first.contains('.') => {
+                    Err(Unrouted::UnknownUpstream(first.to_owned()))
+                }
+                (None, _) => Err(Unrouted::NoUpstream),
+            },
+        }
+    }
+
+    fn route_by_ns(
+        &self,
+        ns: &str,
+        prefix: Option<(Host, &Arc<Upstream>, Repository)>,
+        repository: &Repository,
+    ) -> Result<Place, Unrouted> {
+        let unknown = || Unrouted::UnknownUpstream(ns.chars().take(255).collect());
+        let host = ns.to_ascii_lowercase().parse::<Host>().map_err(|_| unknown())?;
+        let upstream = self.find(&host).ok_or_else(unknown)?;
+        match prefix {
+            Some((_, other, rest)) if Arc::ptr_eq(other, upstream) => Ok(place(upstream, rest)),
+            Some((path, _, _)) => Err(Unrouted::Contradiction { ns: host, path }),
+            None => Ok(place(upstream, repository.clone())),
+        }
+    }
+}
+
+fn place(upstream: &Arc<Upstream>, repository: Repository) -> Place {
+    let host = upstream.host().clone();
+    let repository = if host.is_docker_hub() { repository.in_docker_hub() } else { repository };
+    Place { name: Name { host, repository }, upstream: upstream.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstreams(default: Option<&str>) -> Upstreams {
+        let mut upstreams = Upstreams::new(default.map(|host| host.parse().unwrap()));
+        for (host, aliases) in [("docker.io", vec![]), ("ghcr.io", vec!["mirror.example".parse().unwrap()])] {
+            let host: Host = host.parse().unwrap();
+            let settings = upstream::Settings::new(host.clone(), "http://127.0.0.1:1".parse().unwrap());
+            upstreams.add(&Arc::new(Upstream::new(settings).unwrap()), &aliases);
+        }
+        upstreams
+    }
+
+    #[track_caller]
+    fn routes(default: Option<&str>, ns: Option<&str>, repository: &str, to: &str) {
+        let place = upstreams(default).route(ns, &repository.parse().unwrap()).unwrap();
+        assert_eq!(place.name.to_string(), to, "{ns:?} {repository:?}");
+    }
+
+    #[track_caller]
+    fn refuses(default: Option<&str>, ns: Option<&str>, repository: &str) -> Unrouted {
+        upstreams(default).route(ns, &repository.parse().unwrap()).err().unwrap()
+    }
+
+    #[test]
+    fn ns_wins_and_a_prefix_that_says_the_same_is_dropped() {
+        routes(None, Some("docker.io"), "nginx", "index.docker.io/library/nginx");
+        routes(None, Some("DOCKER.io"), "docker.io/library/nginx", "index.docker.io/library/nginx");
+        routes(None, Some("ghcr.io"), "mirror.example/acme/app", "ghcr.io/acme/app");
+        routes(Some("docker.io"), Some("ghcr.io:443"), "acme/app", "ghcr.io/acme/app");
+        assert!(matches!(refuses(None, Some("ghcr.io"), "docker.io/nginx"), Unrouted::Contradiction { .. }));
+    }
+
+    #[test]
+    fn without_ns_the_path_decides_then_the_default() {
+        routes(None, None, "ghcr.io/acme/app", "ghcr.io/acme/app");
+        routes(None, None, "mirror.example/acme/app", "ghcr.io/acme/app");
+        routes(Some("docker.io"), None, "nginx", "index.docker.io/library/nginx");
+        routes(Some("docker.io"), None, "ghcr.io/acme/app", "ghcr.io/acme/app");
+        assert_eq!(refuses(None, None, "acme/app"), Unrouted::NoUpstream);
+    }
+
+    #[test]
+    fn what_a_request_names_is_looked_up_and_never_dialled() {
+        for ns in [
+            "169.254.169.254",
+            "localhost:10250",
+            "evil.example",
+            "http://ghcr.io",
+            "",
+            "ghcr.io/../x",
+            "[::1]",
+        ] {
+            assert_eq!(
+                refuses(Some("docker.io"), Some(ns), "a/b"),
+                Unrouted::UnknownUpstream(ns.into()),
+                "{ns:?}"
+            );
+        }
+        assert_eq!(refuses(None, None, "evil.example/a"), Unrouted::UnknownUpstream("evil.example".into()));
+    }
+
+    #[test]
+    fn an_alias_is_no_way_around_a_policy() {
+        let name = |text: &str| text.parse::<oci::Reference>().unwrap().name().clone();
+        let upstreams = upstreams(None);
+        assert_eq!(upstreams.canonical(&name("mirror.example/acme/app")), name("ghcr.io/acme/app"));
+        assert_eq!(upstreams.canonical(&name("other.example/acme/app")), name("other.example/acme/app"));
+    }
+}

@@ -1,0 +1,123 @@
+//! Blobs: streamed to the client while they are hashed and kept.
+
+use std::ops::Range;
+
+use http::{Response, StatusCode, header};
+use oci::{ArtefactLimits, Digest, Verified};
+
+use super::range::{Wanted, wanted};
+use super::{Ground, Permit, Pull, PullDoor, Refusal, respond};
+use crate::content::ContentError;
+use crate::reply::{Body, header_value, stream, whole};
+use crate::verdicts::Source;
+
+impl PullDoor {
+    pub(super) async fn blob(
+        &self,
+        pull: &Pull<'_>,
+        digest: Digest,
+    ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
+        let (permit, size) = self.gate.blob(&pull.place, digest).await?;
+        let range = pull.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+        let wanted = match wanted(range, size) {
+            Wanted::Nothing => return Err(Refusal::Range { size }),
+            wanted @ (Wanted::Whole | Wanted::Part(_)) => wanted,
+        };
+        let reason = respond::reason(&permit);
+        let (body, source) = if pull.head {
+            (whole(""), Source::Memory)
+        } else if matches!(permit.ground(), Ground::Artefact) {
+            let content = self.signature(pull, digest).await?;
+            (whole(content.bytes().slice(as_slice(&part(&wanted, size)))), Source::Memory)
+        } else {
+            self.stream(pull, digest, size, part(&wanted, size)).await?
+        };
+        Ok((self.blob_response(pull, digest, size, &wanted, body, permit, source), reason, source))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one response")]
+    fn blob_response(
+        &self,
+        pull: &Pull<'_>,
+        digest: Digest,
+        size: u64,
+        wanted: &Wanted,
+        body: Body,
+        permit: Permit,
+        source: Source,
+    ) -> Response<Body> {
+        let mut response = Response::new(body);
+        let range = part(wanted, size);
+        if let Wanted::Part(Range { start, end }) = wanted {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let content_range = format!("bytes {start}-{}/{size}", end - 1);
+            response.headers_mut().insert(header::CONTENT_RANGE, header_value(&content_range));
+        }
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, header_value("application/octet-stream"));
+        headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
+        headers.insert(header::ACCEPT_RANGES, header_value("bytes"));
+        respond::shared_headers(headers, pull, digest, source);
+        respond::ground(headers, &permit, self.gate.no_match());
+        drop(permit);
+        response
+    }
+
+    /// The bytes of a blob, from disk or, the first time, from the upstream. All who ask share one fetch; the last
+    /// piece is handed out only when the whole hashed to its digest.
+    async fn stream(
+        &self,
+        pull: &Pull<'_>,
+        digest: Digest,
+        size: u64,
+        range: Range<u64>,
+    ) -> Result<(Body, Source), Refusal> {
+        if let Some(blob) = self.content.blobs().find(&digest).await {
+            return Ok((stream(blob.read(range)), Source::Memory));
+        }
+        let place = pull.place.clone();
+        let filling = self.content.blobs().fill(digest, size, move || async move {
+            let body = place.upstream.blob(&place.name.repository, &digest).await?;
+            Ok::<_, upstream::FetchError>(body.stream)
+        });
+        filling.started().await.map_err(Refusal::Blob)?;
+        Ok((stream(filling.read(range)), Source::Registry))
+    }
+
+    /// A part of a signature artefact, read whole and looked at: a manifest that calls a layer of an image a signature
+    /// gets nothing out.
+    async fn signature(&self, pull: &Pull<'_>, digest: Digest) -> Result<Verified, Refusal> {
+        let limit = ArtefactLimits::default().part;
+        let blobs = self.content.blobs();
+        let kept = blobs.read(&digest, limit).await.ok().flatten();
+        let content = match kept {
+            Some(content) => content,
+            None => {
+                let fetched =
+                    pull.place.upstream.small_blob(&pull.place.name.repository, &digest, limit).await;
+                fetched.map_err(ContentError::Fetch)?
+            }
+        };
+        if serde_json::from_slice::<serde::de::IgnoredAny>(content.bytes()).is_err() {
+            return Err(Refusal::NoSignature);
+        }
+        // Not being able to keep it costs the next one who asks a fetch, and nothing else.
+        if let Err(error) = blobs.keep(&content).await {
+            tracing::warn!(%error, %digest, "a signature could not be kept");
+        }
+        Ok(content)
+    }
+}
+
+fn part(wanted: &Wanted, size: u64) -> Range<u64> {
+    match wanted {
+        Wanted::Part(range) => range.clone(),
+        Wanted::Whole | Wanted::Nothing => 0..size,
+    }
+}
+
+/// The same range of bytes in memory. Signatures are at most megabytes.
+fn as_slice(range: &Range<u64>) -> Range<usize> {
+    let index = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    index(range.start)..index(range.end)
+}

@@ -1,0 +1,204 @@
+//! What may leave by the pull door, and on what ground.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use oci::{Digest, Manifest, TagOrDigest};
+use policies::{Allowed, NoMatch, Verdict};
+
+use super::refusal::Refusal;
+use crate::content::{Content, Known, scope};
+use crate::place::Place;
+use crate::undecided::Undecided;
+use crate::verdicts::{Ruling, Source, Verdicts};
+
+/// The proof that some content may be sent: only the gate makes one, and whatever sends content takes one by value.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    ground: Ground,
+    source: Source,
+}
+
+/// Why content may be sent.
+#[derive(Clone, Debug)]
+pub(crate) enum Ground {
+    /// Policies allow this image, or the one that a blob belongs to.
+    Judged(Allowed),
+    /// Policies allow the index that lists it.
+    Descent(Allowed),
+    /// It is made of signatures alone.
+    Artefact,
+    /// It is a list of referrers, asked for as such. It opens nothing that it lists.
+    ReferrersList,
+}
+
+impl Permit {
+    /// Why.
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// How far back the pipeline had to go.
+    pub(crate) fn source(&self) -> Source {
+        self.source
+    }
+
+    fn of(ground: Ground) -> Self {
+        Self { ground, source: Source::Memory }
+    }
+}
+
+/// How hard to look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Effort {
+    /// Among remembered verdicts alone.
+    Memory,
+    /// With everything that it takes.
+    Full,
+}
+
+/// How many manifests that name a blob are judged before it counts as unknown.
+const PARENTS: usize = 16;
+
+/// How deep an index may lie in another.
+const DEPTH: usize = 2;
+
+/// Decides what may leave.
+pub(crate) struct Gate {
+    content: Arc<Content>,
+    verdicts: Arc<Verdicts>,
+    no_match: NoMatch,
+}
+
+impl Gate {
+    /// A gate over this pipeline.
+    pub(crate) fn new(content: Arc<Content>, verdicts: Arc<Verdicts>, no_match: NoMatch) -> Self {
+        Self { content, verdicts, no_match }
+    }
+
+    /// What the door does with images that no policy matches.
+    pub(crate) fn no_match(&self) -> NoMatch {
+        self.no_match
+    }
+
+    /// Whether a manifest may be sent that was asked for so.
+    pub(crate) async fn manifest(
+        &self,
+        place: &Place,
+        asked: &TagOrDigest,
+        known: &Known,
+    ) -> Result<Permit, Refusal> {
+        if known.artefact {
+            return Ok(Permit::of(Ground::Artefact));
+        }
+        if let (TagOrDigest::Tag(tag), Manifest::Index(_)) = (asked, &known.manifest)
+            && tag.is_referrers_fallback()
+        {
+            return Ok(Permit::of(Ground::ReferrersList));
+        }
+        let remembered = self.verdicts.remembered(&place.name, known.judged, self.no_match).await;
+        if let Some(permit) = remembered.as_ref().and_then(permit) {
+            return Ok(permit);
+        }
+        for effort in [Effort::Memory, Effort::Full] {
+            if let Some(permit) = self.descent(place, known, DEPTH, effort).await? {
+                return Ok(permit);
+            }
+        }
+        let ruling = self.verdicts.judge(&place.name, known.judged, self.no_match).await?;
+        permit(&ruling).ok_or(Refusal::Denied(ruling.verdict))
+    }
+
+    /// Whether a blob may be sent, and how large the manifest that opens it says that it is.
+    pub(crate) async fn blob(&self, place: &Place, digest: Digest) -> Result<(Permit, u64), Refusal> {
+        let parents = self.content.links().parents(&scope(place), &digest).await;
+        let mut undecided = None;
+        for effort in [Effort::Memory, Effort::Full] {
+            for parent in parents.iter().take(PARENTS) {
+                match self.opens(place, parent.parent, DEPTH, effort).await {
+                    Ok(Some(permit)) => return Ok((permit, parent.size)),
+                    Ok(None) => {}
+                    Err(error) => undecided = Some(error),
+                }
+            }
+        }
+        Err(undecided.map_or(Refusal::UnknownBlob, Refusal::Undecided))
+    }
+
+    /// Whether a manifest opens what it names.
+    fn opens<'a>(
+        &'a self,
+        place: &'a Place,
+        manifest: Digest,
+        depth: usize,
+        effort: Effort,
+    ) -> BoxFuture<'a, Result<Option<Permit>, Undecided>> {
+        async move {
+            let Some(known) = self.content.manifest_at_hand(place, manifest).await else {
+                return Ok(None);
+            };
+            if known.artefact {
+                return Ok(Some(Permit::of(Ground::Artefact)));
+            }
+            if let Some(permit) = self.descent(place, &known, depth, effort).await? {
+                return Ok(Some(permit));
+            }
+            let ruling = match effort {
+                Effort::Memory => self.verdicts.remembered(&place.name, known.judged, self.no_match).await,
+                Effort::Full => Some(self.verdicts.judge(&place.name, known.judged, self.no_match).await?),
+            };
+            Ok(ruling.as_ref().and_then(permit))
+        }
+        .boxed()
+    }
+
+    /// Whether an index that lists this manifest is allowed. A policy that matches the manifest and not its index is
+    /// not satisfied by what the index has.
+    async fn descent(
+        &self,
+        place: &Place,
+        known: &Known,
+        depth: usize,
+        effort: Effort,
+    ) -> Result<Option<Permit>, Undecided> {
+        let Some(depth) = depth.checked_sub(1) else {
+            return Ok(None);
+        };
+        let child = known.content.digest();
+        let parents = self.content.links().parents(&scope(place), &child).await;
+        for parent in parents.iter().take(PARENTS) {
+            let Some(index) = self.content.manifest_at_hand(place, parent.parent).await else {
+                continue;
+            };
+            if !matches!(index.manifest, Manifest::Index(_)) || !self.covers(place, &index, known) {
+                continue;
+            }
+            if let Some(Permit { ground: Ground::Judged(allowed) | Ground::Descent(allowed), source }) =
+                self.opens(place, parent.parent, depth, effort).await?
+            {
+                return Ok(Some(Permit { ground: Ground::Descent(allowed), source }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether every policy that matches the child matches its index too.
+    fn covers(&self, place: &Place, index: &Known, child: &Known) -> bool {
+        let rules = self.verdicts.rules();
+        let of_index = rules.policies.matching(&place.name, &TagOrDigest::Digest(index.judged));
+        let of_index: HashSet<&str> = of_index.names().collect();
+        let of_child = rules.policies.matching(&place.name, &TagOrDigest::Digest(child.judged));
+        of_child.names().all(|policy| of_index.contains(policy))
+    }
+}
+
+fn permit(ruling: &Ruling) -> Option<Permit> {
+    match &*ruling.verdict {
+        Verdict::Allow(allowed) => {
+            Some(Permit { ground: Ground::Judged(allowed.clone()), source: ruling.source })
+        }
+        Verdict::Deny(_) => None,
+    }
+}

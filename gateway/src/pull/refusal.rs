@@ -1,0 +1,284 @@
+//! How the pull door says no: the only place where an error becomes a registry's error body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Response, StatusCode, header};
+use oci::{ErrorBody, ErrorCode, InvalidEndpoint};
+use policies::{Cause, Denial, Verdict};
+use serde_json::{Value, json};
+use upstream::FetchError;
+
+use crate::content::ContentError;
+use crate::decision::Decision;
+use crate::place::Unrouted;
+use crate::reply::{Body, header_value, whole};
+use crate::undecided::Undecided;
+
+/// Why a pull got nothing.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// This door only reads.
+    Method,
+    /// The path is none of a registry's.
+    Endpoint(InvalidEndpoint),
+    /// A registry has it, and this one does not offer it.
+    NotOffered(&'static str),
+    /// The query contradicts itself.
+    Query(&'static str),
+    /// The request names no registry that is configured.
+    Unrouted(Unrouted),
+    /// Policies say no.
+    Denied(Arc<Verdict>),
+    /// It could not be told whether policies allow it.
+    Undecided(Undecided),
+    /// The manifest, or what the tag means, could not be had.
+    Content(ContentError),
+    /// Nothing that is allowed names this blob.
+    UnknownBlob,
+    /// The blob could not be had.
+    Blob(Arc<cache::FillError>),
+    /// A signature artefact names this blob, and it is no signature.
+    NoSignature,
+    /// The blob has no such range.
+    Range {
+        /// How large it is.
+        size: u64,
+    },
+}
+
+impl From<Undecided> for Refusal {
+    fn from(undecided: Undecided) -> Self {
+        Self::Undecided(undecided)
+    }
+}
+
+impl From<ContentError> for Refusal {
+    fn from(error: ContentError) -> Self {
+        Self::Content(error)
+    }
+}
+
+/// How long a client is asked to wait where nobody knows better.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A refusal in the terms of the protocol.
+struct Answer {
+    status: StatusCode,
+    code: ErrorCode,
+    /// A stable name, for the header, the log and metrics.
+    reason: &'static str,
+    message: String,
+    detail: Option<Value>,
+    retry_after: Option<Duration>,
+}
+
+impl Answer {
+    fn new(status: StatusCode, code: ErrorCode, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, reason, message: message.into(), detail: None, retry_after: None }
+    }
+
+    fn unavailable(reason: &'static str, message: impl Into<String>, retry_after: Option<Duration>) -> Self {
+        let retry_after = Some(retry_after.unwrap_or(RETRY_AFTER));
+        Self {
+            retry_after,
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, reason, message)
+        }
+    }
+}
+
+impl Refusal {
+    /// A stable name, for logs and metrics.
+    pub(crate) fn reason(&self) -> &'static str {
+        self.answer().reason
+    }
+
+    /// The response that says so, the same for HEAD and GET but for the body that HEAD cannot have.
+    pub(crate) fn respond(&self, decision: Decision) -> Response<Body> {
+        let answer = self.answer();
+        let detail = answer.detail.map(|mut detail| {
+            detail["decision"] = decision.to_string().into();
+            detail
+        });
+        let body = serde_json::to_vec(&ErrorBody::new(answer.code, answer.message, detail));
+        let mut response = Response::new(whole(body.unwrap_or_default()));
+        *response.status_mut() = answer.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert("countersign-reason", HeaderValue::from_static(answer.reason));
+        headers.insert("countersign-decision", header_value(&decision.to_string()));
+        if let Some(after) = answer.retry_after {
+            headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
+        }
+        if let Self::Range { size } = self {
+            headers.insert(header::CONTENT_RANGE, header_value(&format!("bytes */{size}")));
+        }
+        if let Self::Method = self {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        response
+    }
+
+    fn answer(&self) -> Answer {
+        match self {
+            Self::Method => Answer::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                ErrorCode::Unsupported,
+                "read-only",
+                "this registry only serves pulls",
+            ),
+            Self::Endpoint(error) => endpoint(error),
+            Self::NotOffered(what) => {
+                Answer::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, "not-offered", *what)
+            }
+            Self::Query(what) => {
+                Answer::new(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, "bad-query", *what)
+            }
+            Self::Unrouted(unrouted) => unrouted_answer(unrouted),
+            Self::Denied(verdict) => denied(verdict),
+            Self::Undecided(undecided) => Answer::unavailable(
+                undecided.as_str(),
+                format!("whether this image is allowed could not be told: {undecided}"),
+                retry_after_of(undecided),
+            ),
+            Self::Content(error) => content(error),
+            Self::UnknownBlob => Answer::new(
+                StatusCode::NOT_FOUND,
+                ErrorCode::BlobUnknown,
+                "unknown-blob",
+                "no manifest that was allowed in this repository names this blob; pull the manifest first",
+            ),
+            Self::Blob(error) => blob(error),
+            Self::NoSignature => Answer::new(
+                StatusCode::NOT_FOUND,
+                ErrorCode::BlobUnknown,
+                "no-signature",
+                "a manifest names this blob as a signature, and it is none",
+            ),
+            Self::Range { .. } => Answer::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                ErrorCode::Unsupported,
+                "range",
+                "the blob has no such range",
+            ),
+        }
+    }
+}
+
+fn retry_after_of(undecided: &Undecided) -> Option<Duration> {
+    let Undecided::Fetch(FetchError::TooManyRequests { retry_after }) = undecided else {
+        return None;
+    };
+    *retry_after
+}
+
+fn endpoint(error: &InvalidEndpoint) -> Answer {
+    let (status, code) = match error {
+        InvalidEndpoint::Unknown => (StatusCode::NOT_FOUND, ErrorCode::Unsupported),
+        InvalidEndpoint::Name(_) | InvalidEndpoint::Tag(_) => {
+            (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid)
+        }
+        InvalidEndpoint::Digest(_) => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
+    };
+    Answer::new(status, code, "bad-request", error.to_string())
+}
+
+fn unrouted_answer(unrouted: &Unrouted) -> Answer {
+    let (status, code) = match unrouted {
+        Unrouted::UnknownUpstream(_) | Unrouted::NoUpstream => {
+            (StatusCode::NOT_FOUND, ErrorCode::NameUnknown)
+        }
+        Unrouted::Contradiction { .. } => (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
+    };
+    Answer::new(status, code, "unknown-registry", unrouted.to_string())
+}
+
+fn denied(verdict: &Verdict) -> Answer {
+    match verdict {
+        Verdict::Deny(denial) => Answer {
+            detail: Some(detail(denial)),
+            ..Answer::new(StatusCode::FORBIDDEN, ErrorCode::Denied, denial.as_str(), denial.for_person())
+        },
+        // A refusal is only ever made of a denial; were it not, it must still be none that lets anything out.
+        Verdict::Allow(_) => Answer::unavailable("internal", "the gateway failed", None),
+    }
+}
+
+fn detail(denial: &Denial) -> Value {
+    let policies: Vec<Value> = match denial.cause() {
+        Cause::NoMatchingPolicy => Vec::new(),
+        Cause::Failed(failures) => failures
+            .iter()
+            .map(|failure| {
+                let authorities: Vec<Value> = failure
+                    .authorities
+                    .iter()
+                    .map(|authority| json!({"name": &*authority.authority, "reason": authority.reason.as_str()}))
+                    .collect();
+                json!({"name": &*failure.policy, "authorities": authorities})
+            })
+            .collect(),
+    };
+    json!({
+        "image": denial.subject().name.to_string(),
+        "digest": denial.subject().digest,
+        "reason": denial.as_str(),
+        "policies": policies,
+    })
+}
+
+fn content(error: &ContentError) -> Answer {
+    match error {
+        ContentError::Fetch(error) => fetch(error, ErrorCode::ManifestUnknown, "manifest"),
+        ContentError::Invalid(error) => Answer::new(
+            StatusCode::BAD_GATEWAY,
+            ErrorCode::ManifestInvalid,
+            "manifest-invalid",
+            format!("the upstream sent a manifest that is refused: {error}"),
+        ),
+        ContentError::Disk(_) | ContentError::Lost => {
+            Answer::unavailable("internal", error.to_string(), None)
+        }
+    }
+}
+
+fn fetch(error: &FetchError, not_found: ErrorCode, what: &str) -> Answer {
+    match error {
+        FetchError::NotFound => Answer::new(
+            StatusCode::NOT_FOUND,
+            not_found,
+            "not-found",
+            format!("the upstream has no such {what}"),
+        ),
+        FetchError::Unauthorized => Answer::new(
+            StatusCode::FORBIDDEN,
+            ErrorCode::Denied,
+            "upstream-unauthorized",
+            "the upstream refuses access to this repository",
+        ),
+        FetchError::TooManyRequests { retry_after } => {
+            Answer::unavailable("upstream-busy", "the upstream asks to slow down", *retry_after)
+        }
+        FetchError::Unavailable(_) => {
+            Answer::unavailable("upstream-unavailable", "the upstream did not answer", None)
+        }
+        FetchError::WrongContent(_) | FetchError::TooLarge { .. } | FetchError::Refused(_) => Answer::new(
+            StatusCode::BAD_GATEWAY,
+            ErrorCode::ManifestInvalid,
+            "upstream-wrong",
+            format!("what the upstream sent is refused: {error}"),
+        ),
+    }
+}
+
+fn blob(error: &cache::FillError) -> Answer {
+    match error.source_as::<FetchError>() {
+        Some(error) => fetch(error, ErrorCode::BlobUnknown, "blob"),
+        None => Answer::new(
+            StatusCode::BAD_GATEWAY,
+            ErrorCode::BlobUnknown,
+            "blob-refused",
+            format!("the blob could not be had: {error}"),
+        ),
+    }
+}

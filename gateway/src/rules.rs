@@ -1,0 +1,171 @@
+//! What is in force: policies and trust roots, whole and of one revision.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use oci::{Algorithm, Digest, Hasher};
+use policies::{Document, PolicySet, TrustRootRef};
+use thiserror::Error;
+use verify::TrustRoot;
+
+use crate::config::{Config, TrustSource};
+
+/// Policies and the trust roots that they rest on. Never changed, only replaced.
+#[derive(Debug)]
+pub struct Rules {
+    /// Which images may run.
+    pub policies: PolicySet,
+    default_root: Arc<TrustRoot>,
+    named_roots: HashMap<String, Arc<TrustRoot>>,
+    revision: Digest,
+}
+
+/// Why rules were refused. Those before them stay in force.
+#[derive(Debug, Error)]
+pub enum RulesError {
+    /// A file or directory cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// Which.
+        path: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A policy is wrong.
+    #[error("{0}")]
+    Policies(#[from] policies::LoadError),
+    /// A trust root is wrong.
+    #[error("{key}: {source}")]
+    TrustRoot {
+        /// The key that names it.
+        key: String,
+        /// What is wrong.
+        #[source]
+        source: verify::InvalidTrustRoot,
+    },
+    /// A policy names a trust root that is not configured.
+    #[error("trustRootRef {0:?} is not configured: add it under trust.roots")]
+    UnknownTrustRoot(String),
+}
+
+/// The policies that ship with the product, in force where no directory is configured.
+const EXAMPLES: &[(&str, &str)] = &[(
+    "chainguard-images-are-signed.yaml",
+    include_str!("../../policies/examples/chainguard-images-are-signed.yaml"),
+)];
+
+impl Rules {
+    /// Reads what the configuration names.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; nothing of it is in force then.
+    pub fn load(config: &Config) -> Result<Self, RulesError> {
+        let policies = match &config.policies.directory {
+            Some(directory) => from_directory(directory)?,
+            None => PolicySet::load(EXAMPLES.iter().map(|(origin, text)| Document { origin, text }))?,
+        };
+        let default_root = Arc::new(trust_root("trust.root", &config.trust.root)?);
+        let named_roots = config
+            .trust
+            .roots
+            .iter()
+            .map(|(name, source)| {
+                Ok((name.clone(), Arc::new(trust_root(&format!("trust.roots.{name}"), source)?)))
+            })
+            .collect::<Result<HashMap<_, _>, RulesError>>()?;
+        Self::new(policies, default_root, named_roots)
+    }
+
+    /// Rules made of parts that were read already.
+    ///
+    /// # Errors
+    /// [`RulesError::UnknownTrustRoot`] where a policy rests on a root that is not among these.
+    pub fn new(
+        policies: PolicySet,
+        default_root: Arc<TrustRoot>,
+        named_roots: HashMap<String, Arc<TrustRoot>>,
+    ) -> Result<Self, RulesError> {
+        if let Some(missing) = policies.trust_roots().find(|name| !named_roots.contains_key(*name)) {
+            return Err(RulesError::UnknownTrustRoot(missing.to_owned()));
+        }
+        let revision = revision(&policies, &default_root, &named_roots);
+        Ok(Self { policies, default_root, named_roots, revision })
+    }
+
+    /// The digest of everything in here. Whatever was judged under another revision is judged anew, from facts.
+    pub fn revision(&self) -> Digest {
+        self.revision
+    }
+
+    /// The trust root that a policy means.
+    pub fn trust_root(&self, root: &TrustRootRef) -> Option<&Arc<TrustRoot>> {
+        match root {
+            TrustRootRef::Default => Some(&self.default_root),
+            TrustRootRef::Named(name) => self.named_roots.get(&**name),
+        }
+    }
+}
+
+fn revision(policies: &PolicySet, default: &TrustRoot, named: &HashMap<String, Arc<TrustRoot>>) -> Digest {
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    hasher.update(policies.revision().hash());
+    hasher.update(default.id().hash());
+    let mut named: Vec<_> = named.iter().collect();
+    named.sort_by_key(|(name, _)| *name);
+    for (name, root) in named {
+        hasher.update(&(name.len() as u64).to_be_bytes());
+        hasher.update(name.as_bytes());
+        hasher.update(root.id().hash());
+    }
+    hasher.finish()
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> RulesError + '_ {
+    move |source| RulesError::Unreadable { path: path.display().to_string(), source }
+}
+
+/// Every `*.yaml` and `*.yml` of a directory, in order of name. Other files are left alone, as are hidden ones:
+/// a mounted ConfigMap has some.
+fn from_directory(directory: &Path) -> Result<PolicySet, RulesError> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(unreadable(directory))? {
+        let path = entry.map_err(unreadable(directory))?.path();
+        let named_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if named_yaml && !hidden {
+            files.push(path);
+        }
+    }
+    files.sort();
+    from_files(&files)
+}
+
+/// The policies of these files, one set.
+///
+/// # Errors
+/// As [`Rules::load`].
+pub fn from_files(files: &[impl AsRef<Path>]) -> Result<PolicySet, RulesError> {
+    let texts = files
+        .iter()
+        .map(|file| {
+            let path = file.as_ref();
+            let text = std::fs::read_to_string(path).map_err(unreadable(path))?;
+            Ok((path.display().to_string(), text))
+        })
+        .collect::<Result<Vec<_>, RulesError>>()?;
+    Ok(PolicySet::load(texts.iter().map(|(origin, text)| Document { origin, text }))?)
+}
+
+fn trust_root(key: &str, source: &TrustSource) -> Result<TrustRoot, RulesError> {
+    let parsed = match source {
+        TrustSource::PublicGood => TrustRoot::public_good(),
+        TrustSource::Staging => TrustRoot::staging(),
+        TrustSource::File(path) => {
+            let text = std::fs::read_to_string(path).map_err(unreadable(path))?;
+            TrustRoot::from_json(&text)
+        }
+    };
+    parsed.map_err(|source| RulesError::TrustRoot { key: key.to_owned(), source })
+}

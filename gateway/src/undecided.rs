@@ -1,0 +1,67 @@
+//! What could not be told.
+
+use std::sync::Arc;
+
+use oci::{Host, InvalidManifest};
+use thiserror::Error;
+use upstream::FetchError;
+
+use crate::content::ContentError;
+
+/// Why there is no verdict. This is never remembered and never an allowance; the doors refuse, and say that asking
+/// again may help.
+#[derive(Clone, Debug, Error)]
+pub enum Undecided {
+    /// The registry did not give what was asked of it.
+    #[error("the registry could not be read: {0}")]
+    Fetch(#[source] FetchError),
+    /// What the registry gave as signatures is beyond what is looked at, or not what it says.
+    #[error("the signatures could not be read: {0}")]
+    Material(#[source] Arc<verify::InvalidMaterial>),
+    /// What the registry gave as a manifest is none.
+    #[error("the manifest could not be read: {0}")]
+    Manifest(#[source] Arc<InvalidManifest>),
+    /// Signatures would be in a registry that this gateway does not ask.
+    #[error("{0} is none of the registries that this gateway asks")]
+    NoUpstream(Host),
+    /// A policy names a trust root that is not configured.
+    #[error("trust root {0:?} is not configured")]
+    NoTrustRoot(String),
+    /// The answer did not come before whoever asked would stop waiting.
+    #[error("it took longer than the time allowed")]
+    Deadline,
+    /// Something failed in the gateway itself.
+    #[error("the gateway failed: {0}")]
+    Internal(String),
+}
+
+impl Undecided {
+    /// A stable name, for metrics, headers and logs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Fetch(_) => "registry-unavailable",
+            Self::Material(_) => "signatures-unreadable",
+            Self::Manifest(_) => "manifest-unreadable",
+            Self::NoUpstream(_) => "unknown-registry",
+            Self::NoTrustRoot(_) => "unknown-trust-root",
+            Self::Deadline => "deadline",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
+impl From<ContentError> for Undecided {
+    fn from(error: ContentError) -> Self {
+        match error {
+            ContentError::Fetch(error) => Self::Fetch(error),
+            ContentError::Invalid(error) => Self::Manifest(error),
+            ContentError::Disk(_) | ContentError::Lost => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<cache::Lost> for Undecided {
+    fn from(_: cache::Lost) -> Self {
+        Self::Internal("a task ended before its work was done".into())
+    }
+}

@@ -1,0 +1,110 @@
+//! The command line: answers for people, and exit codes for machines.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::stage::{HOST, Stage};
+
+fn countersign(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_countersign")).args(arguments).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[track_caller]
+fn exits(output: &Output, code: i32, says: &[&str]) {
+    let text = text(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for part in says {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+}
+
+async fn verify(stage: &Stage, image: &str, more: &[&str]) -> Output {
+    let configuration = stage.configuration("");
+    let policy = stage.directory.path().join("policies/acme.yaml");
+    let mut arguments = vec!["verify".to_owned(), image.to_owned()];
+    for (flag, path) in [("--config", &configuration), ("--policy", &policy)] {
+        arguments.extend([flag.to_owned(), path.display().to_string()]);
+    }
+    arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+    tokio::task::spawn_blocking(move || {
+        countersign(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_says_who_signed_or_why_not() {
+    let stage = Stage::new().await;
+    stage.signed(1, "acme/app", "v1");
+    stage.unsigned(2, "acme/app", "v2");
+    let image = stage.unsigned(3, "acme/app", "v3");
+    let nightly = testkit::authority::Identity::github_workflow("acme/app", "nightly.yaml@refs/heads/main");
+    stage.sign("acme/app", &image.digest(), &nightly);
+
+    let allowed = verify(&stage, &format!("{HOST}/acme/app:v1"), &[]).await;
+    exits(&allowed, 0, &["allowed", "release.yaml@refs/heads/main"]);
+    let unsigned = verify(&stage, &format!("{HOST}/acme/app:v2"), &[]).await;
+    exits(&unsigned, 1, &["denied", "acme-is-signed", "authority-0"]);
+    let other = verify(&stage, &format!("{HOST}/acme/app:v3"), &[]).await;
+    exits(&other, 1, &["denied", "nightly.yaml", "release.yaml"]);
+    let uncovered = verify(
+        &stage,
+        "ghcr.io/a/b@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+        &[],
+    )
+    .await;
+    exits(&uncovered, 1, &["no policy speaks"]);
+    let missing = verify(&stage, &format!("{HOST}/acme/app:v9"), &[]).await;
+    exits(&missing, 2, &["could not tell"]);
+    exits(&verify(&stage, "Not An Image", &[]).await, 2, &["no image reference"]);
+
+    let json = verify(&stage, &format!("{HOST}/acme/app:v3"), &["--output", "json"]).await;
+    let document: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((json.status.code(), &document["reason"]), (Some(1), &serde_json::json!("wrong-identity")));
+}
+
+#[test]
+fn a_policy_is_checked_in_the_webhooks_words() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let good = write("good.yaml", super::stage::POLICY);
+    exits(&countersign(&["policy", "check", &good]), 0, &["ok: acme-is-signed"]);
+    let empty =
+        write("empty.yaml", &super::stage::POLICY.replace("[{glob: registry.example/acme/**}]", "[]"));
+    exits(&countersign(&["policy", "check", &empty]), 1, &["missing field(s): spec.images"]);
+    let missing = directory.path().join("missing.yaml").display().to_string();
+    exits(&countersign(&["policy", "check", &missing]), 2, &["missing.yaml"]);
+}
+
+#[test]
+fn a_bad_configuration_is_refused_with_the_keys_path() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("countersign.yaml");
+    let refuses = |text: &str, says: &str| {
+        std::fs::write(&path, text).unwrap();
+        exits(&countersign(&["serve", "--config", &path.display().to_string()]), 2, &[says]);
+    };
+    refuses("registry: {listne: '127.0.0.1:0'}", "registry.listne");
+    refuses("registry: {listen: here}", "registry.listen");
+    let directory = directory.path().display();
+    refuses(
+        &format!("storage: {{path: {directory}/s}}\ntrust: {{root: {{file: {directory}/none.json}}}}"),
+        "none.json",
+    );
+    assert!(!Path::new(&format!("{directory}/s/ca.pem")).exists(), "a refused configuration changes nothing");
+}
+
+#[test]
+fn help_and_bad_usage_are_told_apart() {
+    exits(&countersign(&["--help"]), 0, &["serve", "verify", "Exit codes"]);
+    exits(&countersign(&["serve", "--nonsense"]), 2, &["--nonsense"]);
+}

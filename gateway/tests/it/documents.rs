@@ -1,0 +1,97 @@
+//! What the documents print is true.
+
+use std::path::{Path, PathBuf};
+
+use gateway::config;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The fenced blocks of a language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let opening = format!("```{language}\n");
+    text.split(opening.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn the_readmes_commands_exist() {
+    let readme = read("README.md");
+    let makefile = read("Makefile");
+    let commands: Vec<&str> = blocks(&readme, "sh").into_iter().flat_map(str::lines).collect();
+    assert!(commands.iter().any(|command| command.starts_with("make run")));
+    assert!(commands.iter().any(|command| command.starts_with("make test")));
+    for command in commands {
+        let mut words = command.split_whitespace();
+        match words.next() {
+            Some("make") => {
+                let target = words.next().unwrap();
+                assert!(makefile.contains(&format!("\n{target}: ")), "no recipe {target}");
+            }
+            Some("countersign") => {
+                let subcommand = words.next().unwrap();
+                let help = std::process::Command::new(env!("CARGO_BIN_EXE_countersign"))
+                    .args([subcommand, "--help"])
+                    .output()
+                    .unwrap();
+                assert!(help.status.success(), "{command}");
+                let help = String::from_utf8(help.stdout).unwrap();
+                for flag in words.filter(|word| word.starts_with("--")) {
+                    assert!(help.contains(flag), "{command}: no {flag}");
+                }
+            }
+            other => panic!("{other:?} is no command of ours"),
+        }
+    }
+}
+
+#[test]
+fn the_readmes_policy_loads() {
+    let readme = read("README.md");
+    let policies = blocks(&readme, "yaml");
+    assert!(!policies.is_empty());
+    for policy in policies {
+        policies::PolicySet::load([policies::Document { origin: "README.md", text: policy }]).unwrap();
+    }
+}
+
+#[test]
+fn the_documented_defaults_are_the_defaults() {
+    let text = read("docs/configuration.md");
+    let documented = blocks(&text, "yaml")[0].split("upstreams:").next().unwrap().to_owned();
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("countersign.yaml");
+    std::fs::write(&path, &documented).unwrap();
+    let configured = config::load(Some(&path), std::iter::empty()).unwrap();
+    let defaults = config::load(None, std::iter::empty()).unwrap();
+    assert_eq!(format!("{configured:?}"), format!("{defaults:?}"));
+
+    // What is commented out is configuration too.
+    let uncommented: String = blocks(&text, "yaml")[0]
+        .lines()
+        .map(|line| {
+            format!("{}\n", line.replacen("# ", "", usize::from(line.trim_start().starts_with("# "))))
+        })
+        .collect();
+    std::fs::write(&path, &uncommented).unwrap();
+    config::load(Some(&path), std::iter::empty()).unwrap();
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for document in
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/configuration.md", "docs/nodes.md"]
+    {
+        let text = read(document);
+        let folder = root().join(document).parent().unwrap().to_owned();
+        for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if !target.starts_with("http") {
+                assert!(folder.join(target).exists(), "{document}: {target}");
+            }
+        }
+    }
+}

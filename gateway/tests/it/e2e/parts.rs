@@ -1,0 +1,193 @@
+//! Programs that the end-to-end tests run, each ended when its test is.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use oci::Digest;
+
+use crate::stage::HOST;
+
+/// A program that runs in the background.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Runs a program to its end.
+pub(super) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).envs(environment.iter().copied());
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}; `scripts/install-tools e2e` installs it"))
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Waits until somebody listens there. Programs that are not ours have no other way to say that they are ready.
+async fn listening(address: SocketAddr) {
+    for _ in 0..200 {
+        if tokio::net::TcpStream::connect(address).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("nobody listens on {address}");
+}
+
+/// Debian's `docker-registry`, and its log.
+pub(super) struct Origin {
+    pub(super) url: String,
+    log: PathBuf,
+    _process: Running,
+}
+
+impl Origin {
+    pub(super) async fn start(directory: &Path) -> Self {
+        let address = free_address();
+        let (config, log) = (directory.join("registry.yaml"), directory.join("registry.log"));
+        let text = format!(
+            "version: 0.1\nlog: {{accesslog: {{disabled: false}}, level: warn}}\n\
+             storage: {{filesystem: {{rootdirectory: {}/registry}}}}\nhttp: {{addr: '{address}'}}\n",
+            directory.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let output = File::create(&log).unwrap();
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("docker-registry: {error}; `scripts/install-tools e2e` installs it")
+            });
+        let process = Running(process);
+        listening(address).await;
+        Self { url: format!("http://{address}"), log, _process: process }
+    }
+
+    /// Every read that the origin's own access log has is Countersign's.
+    pub(super) fn nobody_went_round(&self) {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        let reads: Vec<&str> =
+            log.lines().filter(|line| line.contains("\"GET /v2/") || line.contains("\"HEAD /v2/")).collect();
+        assert!(
+            reads.iter().any(|line| line.contains("countersign/")),
+            "the log does not show who reads: {log}"
+        );
+        for line in reads {
+            for client in ["skopeo", "containerd", "containers/"] {
+                assert!(!line.contains(client), "{line}");
+            }
+        }
+    }
+}
+
+/// The product itself, as its binary.
+pub(super) struct Served {
+    pub(super) registry: SocketAddr,
+    _process: Running,
+}
+
+impl Served {
+    pub(super) async fn start(directory: &Path, origin: &str, trusted_root: &str, policy: &str) -> Self {
+        let [registry, admission, admin] = [free_address(), free_address(), free_address()];
+        let policies = directory.join("policies");
+        std::fs::create_dir(&policies).unwrap();
+        std::fs::write(policies.join("policy.yaml"), policy).unwrap();
+        std::fs::write(directory.join("trusted_root.json"), trusted_root).unwrap();
+        let config = directory.join("countersign.yaml");
+        let text = format!(
+            "registry: {{listen: '{registry}'}}\nadmission: {{listen: '{admission}'}}\nadmin: {{listen: '{admin}'}}\n\
+             storage: {{path: {0}/storage}}\ntrust: {{root: {{file: {0}/trusted_root.json}}}}\n\
+             policies: {{directory: {0}/policies}}\nupstreams: [{{host: {HOST}, endpoint: '{origin}'}}]\n",
+            directory.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["serve", "--config"])
+            .arg(&config)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = process.stdout.take().unwrap();
+        let process = Running(process);
+        let ready = tokio::task::spawn_blocking(move || {
+            let mut lines = BufReader::new(output).lines();
+            let ready =
+                lines.by_ref().map_while(Result::ok).any(|line| line.contains("Countersign is ready"));
+            // Whoever stops reading stops a writer in the end.
+            std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+            ready
+        });
+        assert!(ready.await.unwrap(), "countersign did not start");
+        Self { registry, _process: process }
+    }
+}
+
+/// containerd, with its own root, state and socket, told that the gateway is the registry.
+pub(super) struct Containerd {
+    socket: String,
+    hosts: String,
+    _process: Running,
+}
+
+impl Containerd {
+    pub(super) async fn start(directory: &Path, gateway: &str) -> Self {
+        let root = directory.join("containerd");
+        let hosts = root.join("certs.d");
+        std::fs::create_dir_all(hosts.join(HOST)).unwrap();
+        let text = format!(
+            "server = \"http://{gateway}\"\n[host.\"http://{gateway}\"]\n  capabilities = [\"pull\", \"resolve\"]\n"
+        );
+        std::fs::write(hosts.join(HOST).join("hosts.toml"), text).unwrap();
+        let socket = root.join("containerd.sock");
+        let config = root.join("config.toml");
+        let text = format!(
+            "version = 2\nroot = \"{0}/root\"\nstate = \"{0}/state\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
+             [grpc]\n  address = \"{1}\"\n",
+            root.display(),
+            socket.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let log = File::create(root.join("log")).unwrap();
+        let process = Command::new("containerd")
+            .arg("--config")
+            .arg(&config)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("containerd: {error}; `scripts/install-tools e2e` installs it"));
+        let process = Running(process);
+        for _ in 0..200 {
+            if tokio::net::UnixStream::connect(&socket).await.is_ok() {
+                let [socket, hosts] = [socket, hosts].map(|path| path.display().to_string());
+                return Self { socket, hosts, _process: process };
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("containerd did not start: {}", std::fs::read_to_string(root.join("log")).unwrap());
+    }
+
+    pub(super) fn pull(&self, reference: &str) -> Output {
+        let pull = ["images", "pull", "--hosts-dir", &self.hosts, "--snapshotter", "native", reference];
+        run("ctr", &[["--address", &self.socket].as_slice(), &pull].concat(), &[])
+    }
+
+    pub(super) fn content(&self, digest: &Digest) -> Vec<u8> {
+        let output = run("ctr", &["--address", &self.socket, "content", "get", &digest.to_string()], &[]);
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    }
+}

@@ -1,0 +1,14 @@
+//! The gateway from outside: real listeners, a real registry on loopback, real signatures.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests too")]
+
+mod admission;
+mod architecture;
+mod cli;
+mod documents;
+#[cfg(feature = "e2e")]
+mod e2e;
+mod hostile;
+mod outage;
+mod pull;
+mod real_images;
+mod stage;

@@ -1,0 +1,120 @@
+//! Reading the fields of a mapping, with a path for every complaint.
+
+use std::collections::BTreeMap;
+
+use crate::field_errors::FieldErrors;
+use crate::node::Node;
+
+/// What came of reading a document.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// What is wrong: any, and the document is refused.
+    pub(crate) errors: FieldErrors,
+    /// What is odd.
+    pub(crate) warnings: Vec<String>,
+    /// How many regular expressions have been compiled, in this document and those before it.
+    pub(crate) regexes: usize,
+}
+
+/// A mapping and where it is in its document.
+#[derive(Debug)]
+pub(crate) struct Object<'a> {
+    path: String,
+    fields: &'a BTreeMap<String, Node>,
+}
+
+static NO_FIELDS: BTreeMap<String, Node> = BTreeMap::new();
+
+impl<'a> Object<'a> {
+    /// The mapping at a path. Anything else is reported; nothing at all is an empty mapping.
+    pub(crate) fn of(node: &'a Node, path: String, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Map(fields) => Some(Self { path, fields }),
+            Node::Null => Some(Self { path, fields: &NO_FIELDS }),
+            Node::Boolean(_) | Node::Number | Node::Text(_) | Node::List(_) => {
+                report.mistyped("a mapping", node, if path.is_empty() { "document".into() } else { path });
+                None
+            }
+        }
+    }
+
+    /// The path of a field, or of one that is missing.
+    pub(crate) fn at(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Reports every field that is not among these.
+    pub(crate) fn only(&self, known: &[&str], report: &mut Report) {
+        for key in self.fields.keys().filter(|key| !known.contains(&key.as_str())) {
+            report.errors.unknown(self.at(key));
+        }
+    }
+
+    /// Reports every one of these that is given.
+    pub(crate) fn refuse(&self, unsupported: &[&str], report: &mut Report) {
+        for key in unsupported.iter().filter(|key| self.has(key)) {
+            report.errors.unsupported(self.at(key));
+        }
+    }
+
+    /// Whether a field is given and not blank.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.fields.get(key).is_some_and(|node| !node.is_blank())
+    }
+
+    /// The value of a field, whatever it is.
+    pub(crate) fn node(&self, key: &str) -> Option<&'a Node> {
+        self.fields.get(key).filter(|node| !node.is_blank())
+    }
+
+    /// A field that is text, if it is given and not empty.
+    pub(crate) fn text(&self, key: &str, report: &mut Report) -> Option<&'a str> {
+        match self.node(key)? {
+            Node::Text(text) => Some(text),
+            other => {
+                report.mistyped("text", other, self.at(key));
+                None
+            }
+        }
+    }
+
+    /// A field that is a boolean, if it is given.
+    pub(crate) fn boolean(&self, key: &str, report: &mut Report) -> Option<bool> {
+        match self.node(key)? {
+            Node::Boolean(value) => Some(*value),
+            other => {
+                report.mistyped("a boolean", other, self.at(key));
+                None
+            }
+        }
+    }
+
+    /// A field that is a mapping, if it is given.
+    pub(crate) fn object(&self, key: &str, report: &mut Report) -> Option<Self> {
+        self.node(key).and_then(|node| Self::of(node, self.at(key), report))
+    }
+
+    /// A field that is a list of at most `limit` mappings; none where it is not given.
+    pub(crate) fn objects(&self, key: &str, limit: usize, report: &mut Report) -> Vec<Self> {
+        let items = match self.node(key) {
+            None => return Vec::new(),
+            Some(Node::List(items)) => items,
+            Some(other) => {
+                report.mistyped("a list", other, self.at(key));
+                return Vec::new();
+            }
+        };
+        if items.len() > limit {
+            report.errors.add(format!("more than {limit} entries"), self.at(key));
+            return Vec::new();
+        }
+        let item = |(index, node)| Self::of(node, format!("{}[{index}]", self.at(key)), report);
+        items.iter().enumerate().filter_map(item).collect()
+    }
+}
+
+impl Report {
+    fn mistyped(&mut self, wanted: &str, got: &Node, path: String) {
+        self.errors.add(format!("expected {wanted}, got {}", got.kind()), path);
+    }
+}

@@ -1,0 +1,327 @@
+use oci::{Reference, TagOrDigest};
+
+use super::*;
+use crate::test_support::{policy, set, shared};
+use crate::{Problem, Warning};
+
+const AUTHORITY: &str = "authorities: [{keyless: {identities: [{issuer: i, subject: s}]}}]";
+
+fn load(text: &str) -> Result<PolicySet, LoadError> {
+    PolicySet::load([Document { origin: "test.yaml", text }])
+}
+
+/// Everything that is wrong with a policy of this specification, as policy-controller joins it.
+fn complaint(spec: &str) -> String {
+    let problems = load(&policy("p", spec)).map_or_else(|error| error.problems().to_vec(), |_| Vec::new());
+    problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("\n")
+}
+
+#[track_caller]
+fn complains(spec: &str, want: &str) {
+    assert_eq!(complaint(spec), want, "{spec}");
+}
+
+fn authority(authority: &str) -> String {
+    format!("{{images: [{{glob: '**'}}], authorities: [{authority}]}}")
+}
+
+fn identity(identity: &str) -> String {
+    authority(&format!("{{keyless: {{identities: [{identity}]}}}}"))
+}
+
+/// The cases of policy-controller's tests that concern what is honoured here, by the names they have there.
+fn cases() -> Vec<(&'static str, String)> {
+    let images = "{images: [{glob: '**'}]";
+    vec![
+        ("Should fail when glob is not present", "{images: [{}]}".into()),
+        ("Glob should fail with invalid glob", "{images: [{glob: '['}]}".into()),
+        ("Glob should fail with invalid regexp", "{images: [{glob: '$FOO*'}]}".into()),
+        ("missing image and authorities in the spec", "{}".into()),
+        (
+            "Should warn when valid keyless ref is specified, but no identities given",
+            authority("{keyless: {url: u}}"),
+        ),
+        ("Should pass when valid keyless ref is specified", identity("{issuer: i, subject: s}")),
+        ("Should fail when static is empty", authority("{static: {}}")),
+        ("Should fail when action is invalid", authority("{static: {action: garbage}}")),
+        ("Works with pass", authority("{static: {action: pass}}")),
+        ("Works with fail", authority("{static: {action: fail}}")),
+        ("Should work when mode is empty", format!("{images}, mode: '', {AUTHORITY}}}")),
+        ("Should work with mode enforce", format!("{images}, mode: enforce, {AUTHORITY}}}")),
+        ("Should work with mode warn", format!("{images}, mode: warn, {AUTHORITY}}}")),
+        ("Should fail when authority is empty", authority("{}")),
+        ("Should fail when authorities is empty", format!("{images}, authorities: []}}")),
+        ("Should warn when identities fields are empty", identity("{}")),
+        (
+            "Should fail with both issuer and issuerRegExp",
+            identity("{issuer: i, issuerRegExp: i, subject: s}"),
+        ),
+        (
+            "Should fail with both subject and subjectRegExp",
+            identity("{issuer: i, subject: s, subjectRegExp: s}"),
+        ),
+        ("Should fail when issuer has invalid regex", identity("{issuerRegExp: '****', subject: s}")),
+        ("Should fail when subject has invalid regex", identity("{issuer: i, subjectRegExp: '****'}")),
+        ("Should warn when issuer or issuerRegExp is missing", identity("{subject: s}")),
+        ("Should warn when subject or subjectRegExp is missing", identity("{issuer: i}")),
+        (
+            "Should pass when subject and issuer have valid regex",
+            identity("{issuerRegExp: '.*', subjectRegExp: '.*'}"),
+        ),
+        ("Should pass when identities is valid", identity("{issuer: i, subject: s}")),
+    ]
+}
+
+#[test]
+fn complaints_are_policy_controllers_to_the_letter() {
+    let table = shared("data/policy-controller/derived/cip-validation-messages.tsv");
+    let cases = cases();
+    for (case, spec) in &cases {
+        let row = table.lines().find_map(|line| line.strip_prefix(case)?.strip_prefix('\t'));
+        let want: String = serde_json::from_str(row.unwrap_or_else(|| panic!("no case {case:?}"))).unwrap();
+        assert_eq!(complaint(spec), want, "{case}");
+    }
+}
+
+#[test]
+fn conflicts_are_told_even_between_fields_that_are_not_honoured() {
+    let paths = |fields: &[&str]| {
+        let paths: Vec<_> = fields.iter().map(|field| format!("spec.authorities[0].{field}")).collect();
+        paths.join(", ")
+    };
+    complains(
+        &authority("{key: {data: k}, static: {action: pass}}"),
+        &format!(
+            "expected exactly one, got both: {}\nnot supported yet: {}",
+            paths(&["key", "keyless", "static"]),
+            paths(&["key"])
+        ),
+    );
+    complains(
+        &authority(
+            "{static: {action: pass}, ctlog: {url: u}, source: [{oci: o}], attestations: [{name: a}]}",
+        ),
+        &format!(
+            "expected exactly one, got both: {}\nnot supported yet: {}",
+            paths(&["attestations", "ctlog", "source", "static"]),
+            paths(&["attestations", "source"])
+        ),
+    );
+}
+
+#[test]
+fn what_is_not_honoured_is_refused_with_its_path() {
+    for (field, path) in [
+        ("key: {data: k}", "key"),
+        ("keyless: {ca-cert: {data: c}, identities: [{issuer: i, subject: s}]}", "keyless.ca-cert"),
+        (
+            "keyless: {insecureIgnoreSCT: true, identities: [{issuer: i, subject: s}]}",
+            "keyless.insecureIgnoreSCT",
+        ),
+        ("keyless: &k {identities: [{issuer: i, subject: s}]}, source: [{oci: o}]", "source"),
+        ("keyless: &k {identities: [{issuer: i, subject: s}]}, attestations: [{name: a}]", "attestations"),
+        ("keyless: &k {identities: [{issuer: i, subject: s}]}, rfc3161timestamp: {}", "rfc3161timestamp"),
+        ("keyless: &k {identities: [{issuer: i, subject: s}]}, signatureFormat: bundle", "signatureFormat"),
+        (
+            "keyless: &k {identities: [{issuer: i, subject: s}]}, ctlog: {trustRootRef: t}",
+            "ctlog.trustRootRef",
+        ),
+    ] {
+        complains(
+            &authority(&format!("{{{field}}}")),
+            &format!("not supported yet: spec.authorities[0].{path}"),
+        );
+    }
+    let spec = format!(
+        "{{images: [{{glob: '**'}}], {AUTHORITY}, match: [{{resource: pods}}], policy: {{type: cue}}}}"
+    );
+    complains(&spec, "not supported yet: spec.match, spec.policy");
+}
+
+#[test]
+fn what_changes_nothing_is_accepted() {
+    complains(
+        &authority(
+            "{name: a, signatureFormat: legacy, source: [], attestations: null, ctlog: {}, keyless: {insecureIgnoreSCT: \
+             false, trustRootRef: '', identities: [{issuer: i, issuerRegExp: '', subject: s}]}}",
+        ),
+        "",
+    );
+}
+
+#[test]
+fn no_field_is_ignored() {
+    complains(
+        &format!("{{images: [{{glob: '**', tag: v1}}], {AUTHORITY}, Mode: warn}}"),
+        "unknown field(s): spec.Mode, spec.images[0].tag",
+    );
+    complains(
+        &authority("{keyles: {}, keyless: {identities: [{issuer: i, subject: s, subjectRegexp: s}]}}"),
+        "unknown field(s): spec.authorities[0].keyles, spec.authorities[0].keyless.identities[0].subjectRegexp",
+    );
+    let text = policy("p", &authority("{static: {action: pass}}")) + "sepc: {}\nstatus: {}\n";
+    assert_eq!(load(&text).unwrap_err().to_string(), "test.yaml: p: unknown field(s): sepc");
+}
+
+#[test]
+fn values_of_the_wrong_type_are_refused() {
+    complains(
+        "{images: {glob: '**'}, authorities: 5}",
+        "expected a list, got a mapping: spec.images\nexpected a list, got a number: spec.authorities",
+    );
+    complains(
+        &identity("{issuer: 5, subject: true}"),
+        "expected text, got a boolean: spec.authorities[0].keyless.identities[0].subject\nexpected text, got a number: spec.authorities[0].keyless.identities[0].issuer",
+    );
+    complains(
+        &format!("{{images: ['**'], mode: garbage, {AUTHORITY}}}"),
+        "expected a mapping, got text: spec.images[0]\ninvalid value: garbage: spec.mode\nunsupported mode",
+    );
+    complains("[x]", "expected a mapping, got a list: spec");
+}
+
+#[test]
+fn both_versions_are_read_and_other_objects_are_named() {
+    let text = policy("p", &identity("{issuer: i, subject: s}"));
+    assert_eq!(load(&text.replace("v1beta1", "v1alpha1")).unwrap().len(), 1);
+    for (from, to, want) in [
+        (
+            "v1beta1",
+            "v1",
+            "test.yaml: p: invalid value: policy.sigstore.dev/v1: apiVersion: only policy.sigstore.dev/v1beta1 and policy.sigstore.dev/v1alpha1 are read",
+        ),
+        (
+            "ClusterImagePolicy",
+            "Pod",
+            "test.yaml: document 1: invalid value: Pod: kind: only ClusterImagePolicy is read",
+        ),
+        ("kind: ClusterImagePolicy\n", "", "test.yaml: document 1: missing field(s): kind"),
+        ("name: p", "labels: {}", "test.yaml: document 1: missing field(s): metadata.name"),
+    ] {
+        assert_eq!(load(&text.replace(from, to)).unwrap_err().to_string(), want);
+    }
+    for name in ["A", "a_b", "-a", "a..b", "'a\\nb'", &"a".repeat(254)] {
+        assert!(load(&text.replace("name: p", &format!("name: {name}"))).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn all_problems_of_all_documents_are_told_and_nothing_is_loaded() {
+    let good = policy("good", &identity("{issuer: i, subject: s}"));
+    let text = format!(
+        "---\n{good}---\n# nothing\n---\n{}---\n{}",
+        policy("a", "{}"),
+        policy("b", "{images: [{glob: '['}]}")
+    );
+    let documents = [
+        Document { origin: "one.yaml", text: &text },
+        Document { origin: "two.yaml", text: &good },
+        Document { origin: "three.yaml", text: "a: [" },
+    ];
+    let error = PolicySet::load(documents).unwrap_err();
+    let lines: Vec<String> = error.problems().iter().map(Problem::to_string).collect();
+    assert_eq!(
+        lines[..3],
+        [
+            "one.yaml: a: missing field(s): spec.authorities, spec.images",
+            "one.yaml: b: invalid value: [: spec.images[0].glob: glob is invalid: syntax error in pattern",
+            "one.yaml: b: missing field(s): spec.authorities",
+        ]
+    );
+    assert!(lines[3].starts_with("three.yaml: "), "{lines:?}");
+    assert_eq!(lines[4..], ["two.yaml: good: another policy has this name, in one.yaml"]);
+    assert_eq!(error.to_string(), lines.join("\n"));
+}
+
+#[test]
+fn sizes_are_limited() {
+    let big = format!("# {}\n", "x".repeat(1024 * 1024));
+    assert_eq!(load(&big).unwrap_err().to_string(), "test.yaml: larger than 1048576 bytes");
+
+    let many: String = (0..=POLICY_LIMIT)
+        .map(|n| format!("---\n{}", policy(&format!("p{n}"), &authority("{static: {action: pass}}"))))
+        .collect();
+    assert_eq!(load(&many).unwrap_err().to_string(), "test.yaml: more than 1000 policies in all");
+
+    let globs = vec!["{glob: '**'}"; 257].join(", ");
+    complains(&format!("{{images: [{globs}], {AUTHORITY}}}"), "more than 256 entries: spec.images");
+
+    let regexes = vec!["{issuerRegExp: ^i$, subjectRegExp: ^s$}"; 129].join(", ");
+    let authorities = vec![format!("{{keyless: {{identities: [{regexes}]}}}}"); 16].join(", ");
+    let complaint = complaint(&authority(&authorities));
+    assert!(
+        complaint.starts_with("more than 4096 regular expressions in all policies: spec.auth"),
+        "{complaint:.90}"
+    );
+}
+
+#[test]
+fn revisions_differ_exactly_where_policies_do() {
+    let (a, b) = (
+        policy("a", &identity("{issuer: i, subject: s}")),
+        policy("b", &identity("{issuer: i, subject: s}")),
+    );
+    let revision = set(&[a.clone(), b.clone()]).revision();
+    assert_eq!(set(&[format!("# text\n{b}---\n{a}")]).revision(), revision);
+    assert_eq!(set(&[a.replace("name: a", "name: a, labels: {x: y}"), b.clone()]).revision(), revision);
+    for other in
+        [a.replace("subject: s", "subject: t"), a.replace("name: a", "name: c"), a.replace("'**'", "'*'")]
+    {
+        assert_ne!(set(&[other, b.clone()]).revision(), revision);
+    }
+    assert_ne!(set(&[a]).revision(), revision);
+    assert_eq!(set(&[]).revision(), PolicySet::empty().revision());
+}
+
+#[test]
+fn policies_match_canonical_names_with_digest_or_tag() {
+    let glob = |name: &str, glob: &str| {
+        policy(name, &format!("{{images: [{{glob: nothing}}, {{glob: '{glob}'}}], {AUTHORITY}}}"))
+    };
+    let set = set(&[
+        glob("acme", "ghcr.io/acme/**"),
+        glob("tag", "ghcr.io/*/*:v1"),
+        glob("hub", "*"),
+        glob("raw", "nginx*"),
+    ]);
+    let names = |image: &str| {
+        let reference: Reference = image.parse().unwrap();
+        set.matching(reference.name(), &reference.version()).names().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let digest = Digest::of(b"");
+    assert_eq!(names("ghcr.io/acme/app:v1"), ["acme", "tag"]);
+    assert_eq!(names(&format!("ghcr.io/acme/app:v1@{digest}")), ["acme"]);
+    assert_eq!(names("nginx"), ["hub"]);
+    let evil: Reference = "ghcr.io.evil.example/acme/app".parse().unwrap();
+    assert!(set.matching(evil.name(), &TagOrDigest::Digest(digest)).is_empty());
+}
+
+#[test]
+fn authors_are_warned_of_what_they_may_not_have_meant() {
+    let spec = "{images: [{glob: 'ghcr.io/acme/app:*'}], authorities: [{keyless: {identities: [{issuerRegExp: ci, \
+                subjectRegExp: ^s$}]}}]}";
+    let set = set(&[policy("p", spec)]);
+    assert_eq!(
+        set.warnings().iter().map(Warning::to_string).collect::<Vec<_>>(),
+        [
+            "test.yaml: p: spec.images[0].glob: ghcr.io/acme/app:* matches no image, because images are matched as \
+             host/repository@digest",
+            "test.yaml: p: spec.authorities[0].keyless.identities[0].issuerRegExp: matches anywhere in the issuer; \
+             write ^…$ to match all of it",
+        ]
+    );
+}
+
+#[test]
+fn every_example_is_a_set_without_warnings() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let set = load(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(!set.is_empty() && set.warnings().is_empty(), "{}", path.display());
+        count += 1;
+    }
+    assert!(count > 0);
+}

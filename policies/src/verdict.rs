@@ -1,0 +1,227 @@
+//! What judgement comes to.
+
+use std::sync::Arc;
+
+use oci::{Digest, Name};
+
+use crate::facts::{Flaw, Signer};
+
+/// The image that is judged.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Subject {
+    /// Its registry and repository, canonical.
+    pub name: Name,
+    /// Its content, by sha256.
+    pub digest: Digest,
+}
+
+/// Whether an image may run. There is no third answer: what could not be determined is no verdict.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// It may.
+    Allow(Allowed),
+    /// It may not.
+    Deny(Denial),
+}
+
+/// The proof that an image was judged and may run. Cheap to clone.
+///
+/// The only way to hold one is to have been handed it by [`judge`](crate::judge), so a function that takes an
+/// `Allowed` cannot be called for an image that was not judged.
+///
+/// ```compile_fail,E0423
+/// # let permit = todo!();
+/// let forged = policies::Allowed(permit);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Allowed(Arc<Permit>);
+
+#[derive(Debug)]
+struct Permit {
+    subject: Subject,
+    ground: Ground,
+    warnings: Vec<PolicyFailure>,
+    signers: Vec<Signer>,
+}
+
+/// Why an image may run.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Ground {
+    /// Every policy that speaks of it is satisfied.
+    Satisfied,
+    /// Every policy that binds is satisfied; one that only warns is not.
+    Warned,
+    /// No policy speaks of it, and such images are let pass.
+    NoMatch,
+}
+
+/// That an image may not run, and why not.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    subject: Subject,
+    cause: Cause,
+    warnings: Vec<PolicyFailure>,
+}
+
+/// Why an image may not run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// No policy speaks of it, and such images are denied.
+    NoMatchingPolicy,
+    /// These policies bind and are not satisfied, in order of name. There is at least one.
+    Failed(Vec<PolicyFailure>),
+}
+
+/// That a policy is not satisfied: none of its authorities is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PolicyFailure {
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// What each authority says, in the policy's order.
+    pub authorities: Vec<AuthorityFailure>,
+}
+
+/// That an authority does not vouch for an image.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AuthorityFailure {
+    /// The authority's name, unique at best within its policy.
+    pub authority: Arc<str>,
+    /// The identities that it accepts, for a person.
+    pub expected: Vec<String>,
+    /// Why not.
+    pub reason: Reason,
+}
+
+/// Why an authority does not vouch for an image.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// Nothing was found that could be a signature.
+    Unsigned,
+    /// It is signed, by these and by nobody who is accepted.
+    WrongIdentity {
+        /// Who signed, each once.
+        signers: Vec<Signer>,
+    },
+    /// Signatures were found and fail verification.
+    Flawed {
+        /// What failed.
+        flaws: Vec<Flaw>,
+    },
+    /// Signatures were found and are of other images.
+    OtherSubject,
+    /// The authority never vouches.
+    StaticFail {
+        /// What the policy has to say of it; may be empty.
+        message: String,
+    },
+}
+
+impl Allowed {
+    /// Only [`judge`](crate::judge) calls this.
+    pub(crate) fn new(
+        subject: Subject,
+        ground: Ground,
+        warnings: Vec<PolicyFailure>,
+        signers: Vec<Signer>,
+    ) -> Self {
+        Self(Arc::new(Permit { subject, ground, warnings, signers }))
+    }
+
+    /// The image that may run.
+    pub fn subject(&self) -> &Subject {
+        &self.0.subject
+    }
+
+    /// Why it may.
+    pub fn ground(&self) -> &Ground {
+        &self.0.ground
+    }
+
+    /// The policies that only warn and are not satisfied, in order of name.
+    pub fn warnings(&self) -> &[PolicyFailure] {
+        &self.0.warnings
+    }
+
+    /// Whose signatures satisfied an authority, each once.
+    pub fn signers(&self) -> &[Signer] {
+        &self.0.signers
+    }
+}
+
+impl Ground {
+    /// A stable name, for metrics and machines.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Satisfied => "satisfied",
+            Self::Warned => "warned",
+            Self::NoMatch => "no-match",
+        }
+    }
+}
+
+impl Denial {
+    /// Of an image, for a cause, beside policies that only warn.
+    pub(crate) fn new(subject: Subject, cause: Cause, warnings: Vec<PolicyFailure>) -> Self {
+        Self { subject, cause, warnings }
+    }
+
+    /// The image that may not run.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Why it may not.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// The policies that only warn and are not satisfied either, in order of name.
+    pub fn warnings(&self) -> &[PolicyFailure] {
+        &self.warnings
+    }
+
+    /// A stable name of the cause, for metrics and machines.
+    pub fn as_str(&self) -> &'static str {
+        self.cause.as_str()
+    }
+}
+
+impl Cause {
+    /// A stable name, for metrics and machines. Where authorities fail for several reasons, it is that which came
+    /// closest to a signature that counts.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::NoMatchingPolicy => "no-matching-policy",
+            Self::Failed(failures) => {
+                let authorities = failures.iter().flat_map(|failure| &failure.authorities);
+                let closest =
+                    authorities.map(|failure| &failure.reason).min_by_key(|reason| reason.distance());
+                closest.map_or("unsigned", Reason::as_str)
+            }
+        }
+    }
+}
+
+impl Reason {
+    /// A stable name, for metrics and machines.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unsigned => "unsigned",
+            Self::WrongIdentity { .. } => "wrong-identity",
+            Self::Flawed { .. } => "flawed",
+            Self::OtherSubject => "other-subject",
+            Self::StaticFail { .. } => "static-fail",
+        }
+    }
+
+    /// How far this is from a signature that counts.
+    fn distance(&self) -> u8 {
+        match self {
+            Self::WrongIdentity { .. } => 0,
+            Self::Flawed { .. } => 1,
+            Self::OtherSubject => 2,
+            Self::Unsigned => 3,
+            Self::StaticFail { .. } => 4,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A signature of cosign's tag scheme, put together as the library reads one: a Sigstore bundle of version 0.1.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use oci::Digest;
+use policies::{Flaw, FlawKind};
+use serde_json::Value;
+use sigstore_verify::types::bundle::VerificationMaterial;
+use sigstore_verify::types::{
+    Bundle, DigestBytes, HashAlgorithm, MediaType, MessageDigest, MessageSignature, Rfc3161Timestamp,
+    SignatureBytes, SignatureContent, TimestampToken, TimestampVerificationData, VerificationMaterialContent,
+    X509Certificate,
+};
+
+use crate::flaw::flaw;
+use crate::{certificate, log_entry, unique_json};
+
+// Names of the annotations, from cosign's specification of signatures.
+const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+const CHAIN: &str = "dev.sigstore.cosign/chain";
+const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
+
+/// The bundle that a payload and its annotations amount to. Nothing of it is verified yet.
+///
+/// # Errors
+/// The first part that is missing, does not parse or is not supported.
+pub(crate) fn build(payload: &[u8], annotations: &BTreeMap<String, String>) -> Result<Bundle, Flaw> {
+    let signature = signature(annotations)?;
+    let certificates = certificates(annotations)?;
+    let entry = log_entry::read(annotations)?;
+    let material =
+        VerificationMaterial::new(VerificationMaterialContent::X509CertificateChain { certificates })
+            .with_tlog_entries(vec![entry])
+            .with_timestamp_verification_data(timestamps(annotations)?);
+    let digest = DigestBytes::new(Digest::of(payload).hash().to_vec());
+    let content = MessageSignature::new(signature)
+        .with_message_digest(MessageDigest::new(HashAlgorithm::Sha2256, digest));
+    Ok(Bundle::new(
+        MediaType::Bundle0_1,
+        material,
+        SignatureContent::MessageSignature(content),
+    ))
+}
+
+/// An annotation, if there is one. cosign takes an empty one for none.
+fn annotation<'a>(annotations: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    annotations
+        .get(name)
+        .map(String::as_str)
+        .filter(|text| !text.is_empty())
+}
+
+fn signature(annotations: &BTreeMap<String, String>) -> Result<SignatureBytes, Flaw> {
+    let text = annotation(annotations, SIGNATURE)
+        .ok_or_else(|| flaw(FlawKind::Malformed, "there is no signature"))?;
+    let bytes = STANDARD.decode(text).map_err(|error| {
+        flaw(
+            FlawKind::Malformed,
+            format_args!("signature is malformed: {error}"),
+        )
+    })?;
+    Ok(SignatureBytes::new(bytes))
+}
+
+/// The signing certificate, then those between it and a root.
+fn certificates(annotations: &BTreeMap<String, String>) -> Result<Vec<X509Certificate>, Flaw> {
+    let leaf = annotation(annotations, CERTIFICATE).ok_or_else(|| {
+        flaw(
+            FlawKind::Unsupported,
+            "signed with a key, which needs a key authority",
+        )
+    })?;
+    let mut certificates = vec![certificate::leaf(leaf)?];
+    if let Some(chain) = annotation(annotations, CHAIN) {
+        certificates.extend(certificate::intermediates(chain)?);
+    }
+    Ok(certificates)
+}
+
+/// The signed timestamp, if there is one. One that is there has to be right: it is never passed over.
+fn timestamps(annotations: &BTreeMap<String, String>) -> Result<TimestampVerificationData, Flaw> {
+    let mut timestamps = TimestampVerificationData::default();
+    if let Some(text) = annotation(annotations, TIMESTAMP) {
+        let token = token(text).ok_or_else(|| {
+            flaw(
+                FlawKind::Timestamp,
+                "the signed timestamp beside the signature is malformed",
+            )
+        })?;
+        timestamps
+            .rfc3161_timestamps
+            .push(Rfc3161Timestamp::new(TimestampToken::new(token)));
+    }
+    Ok(timestamps)
+}
+
+/// The answer of a timestamp authority ([RFC 3161](https://www.rfc-editor.org/rfc/rfc3161)), which cosign keeps in
+/// JSON.
+fn token(text: &str) -> Option<Vec<u8>> {
+    let document = unique_json::parse(text.as_bytes()).ok()?;
+    let token = document.get("SignedRFC3161Timestamp").and_then(Value::as_str)?;
+    STANDARD.decode(token).ok().filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signed_timestamp_is_taken_along_or_is_a_flaw() {
+        let read = |text: &str| timestamps(&BTreeMap::from([(TIMESTAMP.to_owned(), text.to_owned())]));
+        let taken = read(r#"{"SignedRFC3161Timestamp":"dG9rZW4="}"#).unwrap();
+        assert_eq!(taken.rfc3161_timestamps[0].signed_timestamp.as_bytes(), b"token");
+        assert_eq!(timestamps(&BTreeMap::new()).unwrap().rfc3161_timestamps, []);
+        for text in [
+            "{",
+            "{}",
+            r#"{"SignedRFC3161Timestamp":""}"#,
+            r#"{"SignedRFC3161Timestamp":"?"}"#,
+        ] {
+            assert_eq!(read(text).unwrap_err().kind, FlawKind::Timestamp, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let kind = |annotations: &[(&str, &str)]| {
+            let annotations = annotations
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()));
+            build(b"payload", &annotations.collect()).unwrap_err().kind
+        };
+        assert_eq!(kind(&[]), FlawKind::Malformed);
+        assert_eq!(kind(&[(SIGNATURE, "?")]), FlawKind::Malformed);
+        assert_eq!(kind(&[(SIGNATURE, "c2ln")]), FlawKind::Unsupported);
+        assert_eq!(
+            kind(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "")]),
+            FlawKind::Unsupported
+        );
+        assert_eq!(
+            kind(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "?")]),
+            FlawKind::Malformed
+        );
+    }
+}

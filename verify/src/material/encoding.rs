@@ -1,0 +1,153 @@
+//! How material is written down: every part after its length, in one order, so that there is one encoding each.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{InvalidMaterial, Kind};
+
+/// What every encoding begins with. The number changes with the layout; then old material is found anew.
+const VERSION: &[u8] = b"countersign-material/1\n";
+
+const SIMPLE_SIGNING: u8 = 1;
+
+pub(super) fn write(kind: &Kind) -> Bytes {
+    let mut out = BytesMut::new();
+    out.put_slice(VERSION);
+    match kind {
+        Kind::SimpleSigning { payload, annotations } => {
+            out.put_u8(SIMPLE_SIGNING);
+            put(&mut out, payload);
+            for (name, value) in annotations {
+                put(&mut out, name.as_bytes());
+                put(&mut out, value.as_bytes());
+            }
+        }
+    }
+    out.freeze()
+}
+
+fn put(out: &mut BytesMut, part: &[u8]) {
+    out.put_u64(part.len() as u64);
+    out.put_slice(part);
+}
+
+pub(super) fn read(bytes: &[u8]) -> Result<Kind, InvalidMaterial> {
+    let bytes = bytes.strip_prefix(VERSION).ok_or(InvalidMaterial::Malformed)?;
+    match bytes.split_first() {
+        Some((&SIMPLE_SIGNING, rest)) => read_simple_signing(rest),
+        Some(_) | None => Err(InvalidMaterial::Malformed),
+    }
+}
+
+fn read_simple_signing(mut rest: &[u8]) -> Result<Kind, InvalidMaterial> {
+    let payload = Bytes::copy_from_slice(take(&mut rest)?);
+    let mut annotations = BTreeMap::new();
+    while !rest.is_empty() {
+        let (name, value) = (text(&mut rest)?, text(&mut rest)?);
+        // Another order, or a name twice, would be a second encoding of the same material.
+        if annotations
+            .last_key_value()
+            .is_some_and(|(last, _)| *last >= name)
+        {
+            return Err(InvalidMaterial::Malformed);
+        }
+        annotations.insert(name, value);
+    }
+    Ok(Kind::SimpleSigning { payload, annotations })
+}
+
+fn text(rest: &mut &[u8]) -> Result<String, InvalidMaterial> {
+    let part = take(rest)?;
+    String::from_utf8(part.to_vec()).map_err(|_| InvalidMaterial::Malformed)
+}
+
+fn take<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], InvalidMaterial> {
+    let (length, after) = rest.split_first_chunk::<8>().ok_or(InvalidMaterial::Malformed)?;
+    let length = usize::try_from(u64::from_be_bytes(*length)).map_err(|_| InvalidMaterial::Malformed)?;
+    let (part, after) = after.split_at_checked(length).ok_or(InvalidMaterial::Malformed)?;
+    *rest = after;
+    Ok(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Material;
+
+    fn material() -> impl Strategy<Value = Material> {
+        (vec(any::<u8>(), 0..64), btree_map(".{0,8}", ".{0,8}", 0..5))
+            .prop_map(|(payload, annotations)| Material::simple_signing(payload.into(), annotations).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(material in material()) {
+            let encoded = material.encode();
+            prop_assert_eq!(Material::decode(&encoded), Ok(material.clone()));
+            prop_assert_eq!(oci::Digest::of(&encoded), material.digest());
+        }
+
+        #[test]
+        fn nothing_decodes_that_would_be_written_otherwise(
+            material in material(), at in any::<prop::sample::Index>(), byte: u8,
+        ) {
+            let mut bytes = material.encode().to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            if let Ok(decoded) = Material::decode(&bytes) {
+                prop_assert_eq!(decoded.encode(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn other_bytes_are_refused() {
+        let encoded = |parts: &[&str]| {
+            let mut out = BytesMut::from(VERSION);
+            out.put_u8(SIMPLE_SIGNING);
+            parts.iter().for_each(|part| put(&mut out, part.as_bytes()));
+            out.freeze()
+        };
+        assert!(Material::decode(&encoded(&["payload", "a", "1", "b", "2"])).is_ok());
+        for parts in [
+            &[][..],
+            &["payload", "a"],
+            &["payload", "b", "2", "a", "1"],
+            &["payload", "a", "1", "a", "2"],
+        ] {
+            assert_eq!(
+                Material::decode(&encoded(parts)),
+                Err(InvalidMaterial::Malformed),
+                "{parts:?}"
+            );
+        }
+        for bytes in [
+            &b""[..],
+            b"countersign-material/1\n",
+            b"countersign-material/1\n\x02",
+            b"{}",
+        ] {
+            assert_eq!(
+                Material::decode(bytes),
+                Err(InvalidMaterial::Malformed),
+                "{bytes:?}"
+            );
+        }
+        let whole = encoded(&["payload", "a", "1"]);
+        for end in 0..whole.len() {
+            let cut = Material::decode(&whole[..end]);
+            // Cut between annotations, the rest is material of its own.
+            assert!(
+                cut.is_err() || cut.is_ok_and(|cut| cut.encode() == whole[..end]),
+                "{end}"
+            );
+        }
+        let mut endless = encoded(&[]).to_vec();
+        endless.extend([0xff; 8]);
+        assert_eq!(Material::decode(&endless), Err(InvalidMaterial::Malformed));
+    }
+}
