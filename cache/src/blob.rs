@@ -47,15 +47,9 @@ impl Blob {
         let file = File::open(path)?;
         let found = file.metadata()?.len();
         if found == size {
-            Ok(Self {
-                file: Arc::new(file),
-                size,
-            })
+            Ok(Self { file: Arc::new(file), size })
         } else {
-            Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{found} bytes instead of {size}"),
-            ))
+            Err(io::Error::new(io::ErrorKind::InvalidData, format!("{found} bytes instead of {size}")))
         }
     }
 
@@ -89,9 +83,7 @@ impl Blob {
             return Ok(None);
         }
         let end = rest.end;
-        read_chunk(&self.file, rest, end)
-            .map(Some)
-            .map_err(ReadError::Disk)
+        read_chunk(&self.file, rest, end).map(Some).map_err(ReadError::Disk)
     }
 }
 

@@ -42,10 +42,7 @@ impl Blobs {
     /// As [`OpenError`] says.
     pub fn open(directory: &Path, limit: Option<u64>) -> Result<Arc<Self>, OpenError> {
         let store = Arc::new(Store::open(directory, limit)?);
-        Ok(Arc::new(Self {
-            store,
-            fills: Mutex::default(),
-        }))
+        Ok(Arc::new(Self { store, fills: Mutex::default() }))
     }
 
     /// How many bytes are kept.
@@ -67,9 +64,7 @@ impl Blobs {
             return Ok(());
         }
         let (store, content) = (self.store.clone(), content.clone());
-        blocking(move || store.keep(&content))
-            .await
-            .unwrap_or_else(|| Err(ended_early()))
+        blocking(move || store.keep(&content)).await.unwrap_or_else(|| Err(ended_early()))
     }
 
     /// The whole content of this digest, hashed again. A file that is not what its name says is removed, and there is
@@ -79,9 +74,7 @@ impl Blobs {
     /// [`io::ErrorKind::FileTooLarge`] for more bytes than the limit, or what the system says.
     pub async fn read(&self, digest: &Digest, limit: u64) -> io::Result<Option<Verified>> {
         let (store, digest) = (self.store.clone(), *digest);
-        blocking(move || store.read(digest, limit))
-            .await
-            .unwrap_or_else(|| Err(ended_early()))
+        blocking(move || store.read(digest, limit)).await.unwrap_or_else(|| Err(ended_early()))
     }
 
     /// Fills in the content of this digest, which has to have this many bytes; or joins the fill that is under way.

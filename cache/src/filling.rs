@@ -51,21 +51,11 @@ pub(crate) enum Progress {
 impl Filling {
     pub(crate) fn begin(size: u64) -> (watch::Sender<Progress>, Self) {
         let (sender, progress) = watch::channel(Progress::Begun);
-        (
-            sender,
-            Self {
-                size,
-                progress,
-                origin: Origin::Ours,
-            },
-        )
+        (sender, Self { size, progress, origin: Origin::Ours })
     }
 
     pub(crate) fn join(&self) -> Self {
-        Self {
-            origin: Origin::Joined,
-            ..self.clone()
-        }
+        Self { origin: Origin::Joined, ..self.clone() }
     }
 
     /// Whether the fill was begun by the call that gave this.
@@ -78,8 +68,7 @@ impl Filling {
     /// # Errors
     /// Why the fill failed before that. It can still fail afterwards, and readers are then told.
     pub async fn started(&self) -> Result<(), Arc<FillError>> {
-        self.reached(|progress| progress.is_checked() || progress.readable(self.size) > 0)
-            .await
+        self.reached(|progress| progress.is_checked() || progress.readable(self.size) > 0).await
     }
 
     /// Waits until the fill is over.
@@ -87,8 +76,7 @@ impl Filling {
     /// # Errors
     /// Why it failed.
     pub async fn settled(&self) -> Result<(), Arc<FillError>> {
-        self.reached(|progress| matches!(progress, Progress::Settled { .. }))
-            .await
+        self.reached(|progress| matches!(progress, Progress::Settled { .. })).await
     }
 
     /// These bytes, as they arrive, in chunks of at most 64 KiB. The last [`HOLD_BACK`] of them come when the whole
@@ -116,9 +104,7 @@ impl Filling {
         match &progress {
             Progress::Failed(error) => Err(ReadError::Fill(error.clone())),
             Progress::Landing { file, .. } | Progress::Checked { file } | Progress::Settled { file } => {
-                read_chunk(file, rest, progress.readable(rest.end))
-                    .map(Some)
-                    .map_err(ReadError::Disk)
+                read_chunk(file, rest, progress.readable(rest.end)).map(Some).map_err(ReadError::Disk)
             }
             Progress::Begun => Err(ReadError::Fill(Arc::new(FillError::Lost))),
         }
@@ -126,9 +112,7 @@ impl Filling {
 
     async fn reached(&self, there: impl Fn(&Progress) -> bool) -> Result<(), Arc<FillError>> {
         let mut progress = self.progress.clone();
-        let reached = progress
-            .wait_for(|progress| there(progress) || progress.failure().is_some())
-            .await;
+        let reached = progress.wait_for(|progress| there(progress) || progress.failure().is_some()).await;
         match reached {
             Ok(progress) => progress.failure().map_or(Ok(()), |error| Err(error.clone())),
             Err(_) => Err(Arc::new(FillError::Lost)),

@@ -57,10 +57,7 @@ impl<K: Key, T: Clone + Send + Sync + 'static> Flights<K, T> {
         drop(waiting);
 
         // From here on the key is taken out again whatever happens, also when `work` itself panics.
-        let flight = Flight {
-            waiting: self.0.clone(),
-            key,
-        };
+        let flight = Flight { waiting: self.0.clone(), key };
         let work = work();
         tokio::spawn(async move {
             let outcome = work.await;

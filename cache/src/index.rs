@@ -1,16 +1,19 @@
 //! The embedded index: what is remembered across restarts, in one file.
 
+mod disk;
 mod generations;
 mod queue;
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, DatabaseError, StorageError};
+use redb::{Builder, DatabaseError, StorageError};
 
+use self::disk::Disk;
 pub(crate) use self::generations::Table;
 use self::generations::{Age, Hit};
 use self::queue::Queue;
@@ -25,7 +28,7 @@ use crate::{BoxError, OpenError};
 ///
 /// Dropping it waits until what is queued has been written.
 pub struct Index {
-    database: Arc<Database>,
+    disk: Arc<Disk>,
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
 }
@@ -45,23 +48,16 @@ impl Index {
     pub fn open(directory: &Path) -> Result<Arc<Self>, OpenError> {
         crate::blobs::make_directory(directory).map_err(OpenError::io(directory))?;
         let path = directory.join(FILE);
-        let mut builder = builder();
-        builder.set_check_integrity_on_open(true);
-        let database = builder.create(&path).map_err(|error| refused(&path, error))?;
-        let damaged = |source: redb::Error| OpenError::Damaged {
-            path: path.clone(),
-            source: source.into(),
-        };
-        let found = generations::format(&database).map_err(damaged)?;
+        let to_open = path.clone();
+        let disk = Disk::open(move || builder().set_check_integrity_on_open(true).create(&to_open));
+        let disk = disk.map_err(|error| refused(&path, error))?;
+        let damaged = |source: redb::Error| OpenError::Damaged { path: path.clone(), source: source.into() };
+        let found = disk.with(generations::format).map_err(damaged)?;
         if found != generations::FORMAT {
-            return Err(OpenError::OtherFormat {
-                path,
-                found,
-                known: generations::FORMAT,
-            });
+            return Err(OpenError::OtherFormat { path, found, known: generations::FORMAT });
         }
         crate::blobs::sync_directory(directory).map_err(OpenError::io(directory))?;
-        Self::over(database).map_err(OpenError::io(&path))
+        Self::over(disk).map_err(OpenError::io(&path))
     }
 
     /// An index that is gone with the process, for tests and tools.
@@ -70,26 +66,19 @@ impl Index {
         reason = "no file is involved, and a thread is what every process can have"
     )]
     pub fn in_memory() -> Arc<Self> {
-        let database = builder()
-            .create_with_backend(InMemoryBackend::new())
-            .expect("memory can be written");
-        generations::format(&database).expect("memory can be written");
-        Self::over(database).expect("a thread can be started")
+        let disk = Disk::open(|| builder().create_with_backend(InMemoryBackend::new()));
+        let disk = disk.expect("memory can be written");
+        disk.with(generations::format).expect("memory can be written");
+        Self::over(disk).expect("a thread can be started")
     }
 
-    fn over(database: Database) -> std::io::Result<Arc<Self>> {
-        let (database, queue) = (Arc::new(database), Arc::new(Queue::new()));
+    fn over(disk: Disk) -> io::Result<Arc<Self>> {
+        let (disk, queue) = (Arc::new(disk), Arc::new(Queue::new()));
         let writer = {
-            let (database, queue) = (database.clone(), queue.clone());
-            std::thread::Builder::new()
-                .name("index".into())
-                .spawn(move || queue.write_to(&database))?
+            let (disk, queue) = (disk.clone(), queue.clone());
+            std::thread::Builder::new().name("index".into()).spawn(move || queue.write_to(&disk))?
         };
-        Ok(Arc::new(Self {
-            database,
-            queue,
-            writer: Some(writer),
-        }))
+        Ok(Arc::new(Self { disk, queue, writer: Some(writer) }))
     }
 
     /// What is under this key. Waits for the disk. What cannot be read is not there: that costs asking again, and the
@@ -100,25 +89,15 @@ impl Index {
         if let Some(queued) = self.queue.latest(table, key) {
             return queued;
         }
-        match table.find(&self.database, key) {
+        match self.disk.with(|database| table.find(database, key)) {
             Ok(None) => None,
-            Ok(Some(Hit {
-                age: Age::Current,
-                value,
-            })) => Some(value),
-            Ok(Some(Hit {
-                age: Age::Older,
-                value,
-            })) => {
+            Ok(Some(Hit { age: Age::Current, value })) => Some(value),
+            Ok(Some(Hit { age: Age::Older, value })) => {
                 self.queue.put(table, key, Some(value.clone()));
                 Some(value)
             }
             Err(error) => {
-                tracing::warn!(
-                    table = table.name,
-                    error = &error as BoxErrorRef<'_>,
-                    "the index cannot be read"
-                );
+                unreadable(table, &error);
                 None
             }
         }
@@ -137,21 +116,13 @@ impl Index {
     /// Every key that begins with these bytes. Waits for the disk.
     pub(crate) fn keys_under(&self, table: Table, prefix: &[u8]) -> Vec<Arc<[u8]>> {
         let mut keys = self.queue.keys_under(table, prefix);
-        match table.keys_under(&self.database, prefix) {
+        match self.disk.with(|database| table.keys_under(database, prefix)) {
             Ok(found) => keys.extend(found),
-            Err(error) => {
-                tracing::warn!(
-                    table = table.name,
-                    error = &error as BoxErrorRef<'_>,
-                    "the index cannot be read"
-                );
-            }
+            Err(error) => unreadable(table, &error),
         }
         keys
     }
 }
-
-type BoxErrorRef<'a> = &'a (dyn std::error::Error + 'static);
 
 impl Drop for Index {
     fn drop(&mut self) {
@@ -166,6 +137,10 @@ impl fmt::Debug for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Index").finish_non_exhaustive()
     }
+}
+
+fn unreadable(table: Table, error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(table = table.name, error, "the index cannot be read");
 }
 
 fn builder() -> Builder {
@@ -183,17 +158,11 @@ fn refused(path: &Path, error: DatabaseError) -> OpenError {
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse { path },
         DatabaseError::Storage(StorageError::Io(source))
-            if !matches!(
-                source.kind(),
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
-            ) =>
+            if !matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
         {
             OpenError::Io { path, source }
         }
-        other => OpenError::Damaged {
-            path,
-            source: BoxError::from(other),
-        },
+        other => OpenError::Damaged { path, source: BoxError::from(other) },
     }
 }
 

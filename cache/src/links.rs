@@ -46,17 +46,11 @@ pub struct Links {
 impl Links {
     /// The links in this index; without one, memory alone.
     pub fn new(index: Option<Arc<Index>>) -> Self {
-        let table = Table {
-            name: "links",
-            entries: ON_DISK,
-        };
+        let table = Table { name: "links", entries: ON_DISK };
         let weight = |links: &Arc<[Link]>| u32::try_from(links.len() + 1).unwrap_or(u32::MAX);
         Self {
             parents: Memo::weighing(table, IN_MEMORY, weight, index),
-            marks: moka::sync::Cache::builder()
-                .max_capacity(MARKS)
-                .time_to_live(MARKED_FOR)
-                .build(),
+            marks: moka::sync::Cache::builder().max_capacity(MARKS).time_to_live(MARKED_FOR).build(),
         }
     }
 
@@ -95,9 +89,7 @@ impl Links {
     pub async fn forget_scope(&self, scope: &Scope) {
         let prefix = KeyBytes::of(scope);
         let forgotten = scope.clone();
-        self.parents
-            .forget_under(prefix, move |(scope, _)| *scope == forgotten)
-            .await;
+        self.parents.forget_under(prefix, move |(scope, _)| *scope == forgotten).await;
         for (mark, ()) in self.marks.iter().filter(|(mark, ())| mark.0 == *scope) {
             self.marks.invalidate(&*mark);
         }

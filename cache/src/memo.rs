@@ -47,7 +47,7 @@ struct Remembered<V> {
     until: Option<Instant>,
 }
 
-/// Whose value is stored, and what goes with it.
+/// What a value has to be, to be held in memory and stored as JSON.
 pub(crate) trait Value: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
 
 impl<V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Value for V {}
@@ -57,15 +57,7 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
     ///
     /// The name is that of the table: no two memos over one index share it.
     pub fn new(name: &'static str, limits: Limits, index: Option<Arc<Index>>) -> Self {
-        Self::weighing(
-            Table {
-                name,
-                entries: limits.entries,
-            },
-            limits.entries,
-            |_| 1,
-            index,
-        )
+        Self::weighing(Table { name, entries: limits.entries }, limits.entries, |_| 1, index)
     }
 
     /// A memory whose entries do not count as one each.
@@ -79,12 +71,7 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
             .max_capacity(capacity)
             .weigher(move |_, remembered: &Remembered<V>| weight(&remembered.value))
             .build();
-        Self(Arc::new(Store {
-            memory,
-            table,
-            index,
-            turns: Turns::default(),
-        }))
+        Self(Arc::new(Store { memory, table, index, turns: Turns::default() }))
     }
 
     /// What is remembered for this key, from memory or else from disk.
@@ -117,10 +104,7 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
     /// Remembers a value in memory alone, for this long at most: up to a tenth less, so that what came together does
     /// not go together. It takes the place of what was remembered before, on disk too.
     pub async fn keep_for(&self, key: K, value: V, for_: Duration) {
-        let remembered = Remembered {
-            value,
-            until: Some(Instant::now() + shortened(for_)),
-        };
+        let remembered = Remembered { value, until: Some(Instant::now() + shortened(for_)) };
         let Some(index) = self.0.index.clone() else {
             self.0.memory.insert(key, remembered);
             return;
@@ -187,13 +171,7 @@ impl<K: Key, V: Value> Store<K, V> {
             return Some(value);
         }
         let value: V = record::decode(self.table.name, bytes, &index.find(self.table, bytes.as_slice())?)?;
-        self.memory.insert(
-            key.clone(),
-            Remembered {
-                value: value.clone(),
-                until: None,
-            },
-        );
+        self.memory.insert(key.clone(), Remembered { value: value.clone(), until: None });
         Some(value)
     }
 
@@ -254,19 +232,14 @@ impl<K: Key, V: Value> Store<K, V> {
             return Ticket::NONE;
         };
         let keys = index.keys_under(self.table, prefix.as_slice());
-        keys.iter()
-            .map(|key| index.put(self.table, key, None))
-            .max()
-            .unwrap_or(Ticket::NONE)
+        keys.iter().map(|key| index.put(self.table, key, None)).max().unwrap_or(Ticket::NONE)
     }
 }
 
 /// The table alone: what is remembered is many and may be private.
 impl<K, V> fmt::Debug for Memo<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memo")
-            .field("table", &self.0.table)
-            .finish_non_exhaustive()
+        f.debug_struct("Memo").field("table", &self.0.table).finish_non_exhaustive()
     }
 }
 

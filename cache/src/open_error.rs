@@ -50,9 +50,6 @@ pub enum OpenError {
 impl OpenError {
     /// What the system said of this path.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::Io { path: path.to_owned(), source }
     }
 }

@@ -9,9 +9,9 @@ mod validate;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use policies::NoMatch;
 
 use crate::config::Mutate;
@@ -19,7 +19,7 @@ use crate::content::Content;
 use crate::decision::Decisions;
 use crate::metrics::Metrics;
 use crate::place::Upstreams;
-use crate::reply::{Body, BoxError, text, whole};
+use crate::reply::{Body, text, whole};
 use crate::verdicts::Verdicts;
 
 pub use images::{Image, InvalidObject, Workload};
@@ -82,7 +82,6 @@ impl AdmissionDoor {
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
     {
         let started = Instant::now();
         let act = match request.uri().path() {
@@ -102,15 +101,15 @@ impl AdmissionDoor {
             return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a review is sent as application/json");
         }
         let deadline = started + timeout(request.uri().query()).saturating_sub(MARGIN);
-        let body = match Limited::new(request.into_body(), REVIEW_LIMIT).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                return text(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    format!("the review is larger than {REVIEW_LIMIT} bytes"),
-                );
+        let body = match tokio::time::timeout_at(deadline.into(), read(request.into_body())).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(Unread::TooLarge)) => {
+                let message = format!("the review is larger than {REVIEW_LIMIT} bytes");
+                return text(StatusCode::PAYLOAD_TOO_LARGE, message);
             }
-            Err(_) => return text(StatusCode::BAD_REQUEST, "the review did not arrive whole"),
+            Ok(Err(Unread::BrokenOff)) | Err(_) => {
+                return text(StatusCode::BAD_REQUEST, "the review did not arrive whole");
+            }
         };
         let question = match AdmissionRequest::parse(&body) {
             Ok(question) => question,
@@ -150,6 +149,32 @@ impl AdmissionDoor {
             event!(tracing::Level::WARN);
         }
     }
+}
+
+/// Why a review was not read.
+enum Unread {
+    TooLarge,
+    BrokenOff,
+}
+
+/// Reads a body. One that is too large is read on for a while, so that its sender comes to reading the answer.
+async fn read<B>(body: B) -> Result<Bytes, Unread>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    let mut body = std::pin::pin!(body);
+    let mut whole = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Unread::BrokenOff)?.into_data() else { continue };
+        length += data.len();
+        if length <= REVIEW_LIMIT {
+            whole.extend_from_slice(&data);
+        } else if length > 4 * REVIEW_LIMIT {
+            break;
+        }
+    }
+    if length <= REVIEW_LIMIT { Ok(whole.freeze()) } else { Err(Unread::TooLarge) }
 }
 
 fn is_json(content_type: Option<&HeaderValue>) -> bool {

@@ -27,7 +27,8 @@ pub(crate) enum AuthorityKind {
 /// How many identities an authority may list.
 const IDENTITY_LIMIT: usize = 256;
 
-/// How many regular expressions all policies of a set may have. Each takes at most 64 KiB, and as much for its cache.
+/// How many regular expressions all policies of a set may have. Each takes at most 64 KiB, and as much for
+/// its cache.
 const REGEX_LIMIT: usize = 4096;
 
 /// The fields that say what an authority is. Exactly one is wanted.

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use crate::facts::{Flaw, Signer};
 use crate::verdict::{AuthorityFailure, Cause, Denial, PolicyFailure, Reason, Subject};
 
-/// How many signers, flaws or identities are listed before the rest is only counted. Whoever may push can leave
-/// hundreds of signatures with an image, and an answer has room for few.
+/// How many signers, flaws or identities are listed before the rest is only counted. Whoever may push can
+/// leave hundreds of signatures with an image, and an answer has room for few.
 const LISTED: usize = 8;
 
 impl PolicyFailure {
@@ -66,8 +66,8 @@ impl AuthorityFailure {
 }
 
 impl Denial {
-    /// What a person at a terminal needs to know: which policy, which authority, who was expected and who signed
-    /// instead. One line, or several with the first one complete in itself.
+    /// What a person at a terminal needs to know: which policy, which authority, who was expected and who
+    /// signed instead. One line, or several with the first one complete in itself.
     pub fn for_person(&self) -> String {
         let image = image(self.subject());
         match self.cause() {
@@ -111,7 +111,8 @@ fn listed(items: impl IntoIterator<Item = impl Display>) -> Vec<String> {
     list
 }
 
-/// Text of strangers, which must not be able to draw lines of its own into an answer or a log, nor turn it around.
+/// Text of strangers, which must not be able to draw lines of its own into an answer or a log, nor turn it
+/// around.
 fn printable(text: &str) -> String {
     let draws = |character: char| {
         character.is_control()

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that is wrong with one object.
 ///
-/// Errors of one message and one detail become one entry that names all their paths, and entries are in order of
-/// message, as Knative's `FieldError` has it.
+/// Errors of one message and one detail become one entry that names all their paths, and entries are in order
+/// of message, as Knative's `FieldError` has it.
 #[derive(Debug, Default)]
 pub(crate) struct FieldErrors(BTreeMap<(String, String), BTreeSet<String>>);
 

@@ -8,8 +8,9 @@ use thiserror::Error;
 
 /// A pattern over image names, compiled.
 ///
-/// `**` stands for any characters, `*` for any but `/`; everything else stands for itself, and the whole name must
-/// match. `*` alone means `index.docker.io/library/*` and `*/*` means `index.docker.io/*/*`, as in policy-controller.
+/// `**` stands for any characters, `*` for any but `/`; everything else stands for itself, and the whole name
+/// must match. `*` alone means `index.docker.io/library/*` and `*/*` means `index.docker.io/*/*`, as in
+/// policy-controller.
 ///
 /// ```
 /// let pattern = policies::ImagePattern::new("ghcr.io/acme/**")?;
@@ -74,8 +75,9 @@ impl ImagePattern {
     pub fn matches(&self, name: &str) -> bool {
         let name = name.as_bytes();
         let mut here = Position { token: 0, byte: 0 };
-        // Where to go on from when a guess of a wildcard's extent fails: it takes one byte more. The last `*` is
-        // extended before the last `**`; earlier ones need not be, as all that they could reach, later ones can.
+        // Where to go on from when a guess of a wildcard's extent fails: it takes one byte more. The last `*`
+        // is extended before the last `**`; earlier ones need not be, as all that they could reach, later
+        // ones can.
         let (mut segment, mut any) = (None::<Position>, None::<Position>);
         loop {
             match (self.0.get(here.token), name.get(here.byte)) {
@@ -112,7 +114,8 @@ impl ImagePattern {
         }
     }
 
-    /// Whether an image as a person writes it matches, by its canonical name or else, letter by letter, as written.
+    /// Whether an image as a person writes it matches, by its canonical name or else, letter by letter, as
+    /// written.
     ///
     /// Only command lines match what is written; a gateway knows names in canonical form alone.
     ///

@@ -1,8 +1,9 @@
 //! Regular expressions with the meaning that Go gives them.
 //!
-//! Policies are written for policy-controller, which matches with Go's `regexp`. Most of its syntax means the same to
-//! the `regex` crate; what means something else is translated, and where it cannot be, refused: a pattern that matches
-//! more here than there would let strangers in. See <https://github.com/google/re2/wiki/Syntax>.
+//! Policies are written for policy-controller, which matches with Go's `regexp`. Most of its syntax means the
+//! same to the `regex` crate; what means something else is translated, and where it cannot be, refused: a
+//! pattern that matches more here than there would let strangers in. See
+//! <https://github.com/google/re2/wiki/Syntax>.
 
 mod dialect;
 mod words;
@@ -23,7 +24,8 @@ pub(crate) struct GoRegex {
 /// Why a text is no expression that is accepted.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub(crate) enum InvalidRegex {
-    /// Go does not accept it either, or its parser and ours cannot be told to agree. The words are Go's where known.
+    /// Go does not accept it either, or its parser and ours cannot be told to agree. The words are Go's where
+    /// known.
     #[error("error parsing regexp: {0}")]
     Syntax(String),
     /// Go accepts it and it would mean something else here.
@@ -63,10 +65,7 @@ impl GoRegex {
             .dfa_size_limit(COMPILED_LIMIT)
             .nest_limit(NEST_LIMIT)
             .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => InvalidRegex::TooLarge,
-                other => InvalidRegex::Syntax(other.to_string().replace('\n', " ")),
-            })?;
+            .map_err(|error| too_large_or_wrong(&error))?;
         Ok(Self { source: source.to_owned(), regex, anchored: is_anchored(&translated) })
     }
 
@@ -84,6 +83,13 @@ impl GoRegex {
     pub(crate) fn is_anchored(&self) -> bool {
         self.anchored
     }
+}
+
+fn too_large_or_wrong(error: &regex::Error) -> InvalidRegex {
+    if let regex::Error::CompiledTooBig(_) = error {
+        return InvalidRegex::TooLarge;
+    }
+    InvalidRegex::Syntax(error.to_string().replace('\n', " "))
 }
 
 fn is_anchored(pattern: &str) -> bool {

@@ -24,9 +24,9 @@ pub enum NoMatch {
 
 /// Judges one image.
 ///
-/// Every policy that matches must be satisfied, by any of its authorities, any of whose identities may have signed.
-/// `matching` must be of the subject, and `evidence` must rest on all of its bases: where a basis is absent, nothing
-/// was found that rests on it. A signature counts only for the digests that it names.
+/// Every policy that matches must be satisfied, by any of its authorities, any of whose identities may have
+/// signed. `matching` must be of the subject, and `evidence` must rest on all of its bases: where a basis is
+/// absent, nothing was found that rests on it. A signature counts only for the digests that it names.
 ///
 /// A policy that only warns changes what is said, and never hides that another denies.
 pub fn judge(subject: &Subject, matching: &Matching<'_>, evidence: &Evidence, no_match: NoMatch) -> Verdict {

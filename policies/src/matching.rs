@@ -21,8 +21,8 @@ impl<'a> Matching<'a> {
         self.0.is_empty()
     }
 
-    /// What evidence must rest on for [`judge`](crate::judge) to decide: each basis once, and none where nothing but
-    /// static authorities has a say.
+    /// What evidence must rest on for [`judge`](crate::judge) to decide: each basis once, and none where
+    /// nothing but static authorities has a say.
     pub fn bases(&self) -> Vec<Basis> {
         let authorities = self.0.iter().flat_map(|policy| &policy.authorities);
         let bases: BTreeSet<&Basis> = authorities

@@ -1,7 +1,7 @@
 //! YAML as a tree, before anything is known of its meaning.
 //!
-//! A tree, and not a derived `Deserialize`, because a policy is refused with everything that is wrong with it, and
-//! serde stops at the first thing.
+//! A tree, and not a derived `Deserialize`, because a policy is refused with everything that is wrong with
+//! it, and serde stops at the first thing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,8 +29,8 @@ pub(crate) enum Node {
 
 /// The documents of a YAML stream; empty ones are skipped. The error is for a person, on one line.
 ///
-/// Keys that are given twice, merge keys and application tags are refused: each would let a reader see another
-/// policy than the one that is in force. Aliases are followed within narrow limits.
+/// Keys that are given twice, merge keys and application tags are refused: each would let a reader see
+/// another policy than the one that is in force. Aliases are followed within narrow limits.
 pub(crate) fn documents(text: &str) -> Result<Vec<Node>, String> {
     serde_saphyr::from_multiple_with_options(text, options())
         .map_err(|error| error.to_string().replace('\n', " "))
@@ -56,7 +56,8 @@ fn options() -> Options {
 }
 
 impl Node {
-    /// Whether this is as good as absent: Kubernetes sees no difference between an empty text or list and none.
+    /// Whether this is as good as absent: Kubernetes sees no difference between an empty text or list and
+    /// none.
     pub(crate) fn is_blank(&self) -> bool {
         match self {
             Self::Null => true,
@@ -78,8 +79,8 @@ impl Node {
         }
     }
 
-    /// Hashes the meaning: neither comments, nor the order of keys, nor keys without a value count. Everything of
-    /// variable length goes with its length, so that no two trees hash the same bytes.
+    /// Hashes the meaning: neither comments, nor the order of keys, nor keys without a value count.
+    /// Everything of variable length goes with its length, so that no two trees hash the same bytes.
     pub(crate) fn digest_into(&self, hasher: &mut Hasher) {
         match self {
             Self::Null => hasher.update(b"0"),
@@ -203,6 +204,15 @@ mod tests {
     fn empty_documents_are_skipped() {
         assert_eq!(documents("---\n# nothing\n---\na: b\n---\nnull\n---\n").unwrap().len(), 1);
         assert_eq!(documents("").unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_quoted_is_text_and_what_is_not_is_what_kubernetes_takes_it_for() {
+        let kinds = documents("[5, '5', 1.5, no, 'no', v1, ~, '', 2026-01-01]").unwrap();
+        let [Node::List(items)] = &kinds[..] else { panic!("a list") };
+        let kinds: Vec<_> = items.iter().map(Node::kind).collect();
+        let (text, number, boolean) = ("text", "a number", "a boolean");
+        assert_eq!(kinds, [number, text, number, boolean, text, text, "nothing", text, text]);
     }
 
     #[test]

@@ -69,24 +69,22 @@ impl<'a> Object<'a> {
 
     /// A field that is text, if it is given and not empty.
     pub(crate) fn text(&self, key: &str, report: &mut Report) -> Option<&'a str> {
-        match self.node(key)? {
-            Node::Text(text) => Some(text),
-            other => {
-                report.mistyped("text", other, self.at(key));
-                None
-            }
+        let node = self.node(key)?;
+        if let Node::Text(text) = node {
+            return Some(text);
         }
+        report.mistyped("text", node, self.at(key));
+        None
     }
 
     /// A field that is a boolean, if it is given.
     pub(crate) fn boolean(&self, key: &str, report: &mut Report) -> Option<bool> {
-        match self.node(key)? {
-            Node::Boolean(value) => Some(*value),
-            other => {
-                report.mistyped("a boolean", other, self.at(key));
-                None
-            }
+        let node = self.node(key)?;
+        if let Node::Boolean(value) = node {
+            return Some(*value);
         }
+        report.mistyped("a boolean", node, self.at(key));
+        None
     }
 
     /// A field that is a mapping, if it is given.

@@ -38,8 +38,8 @@ const IMAGE_LIMIT: usize = 256;
 const AUTHORITY_LIMIT: usize = 64;
 
 impl Policy {
-    /// Compiles a policy from the whole of its document, reporting everything that is wrong with it. Only where
-    /// nothing was reported is it one.
+    /// Compiles a policy from the whole of its document, reporting everything that is wrong with it. Only
+    /// where nothing was reported is it one.
     pub(crate) fn compile(name: &str, document: &Object<'_>, report: &mut Report) -> Option<Self> {
         let digest = digest(name, document.node("spec").unwrap_or(&Node::Null));
         // A document without a specification lacks what an empty one lacks.

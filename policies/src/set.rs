@@ -32,8 +32,8 @@ impl PolicySet {
     /// Reads documents of `policy.sigstore.dev/v1beta1` or `v1alpha1` and kind `ClusterImagePolicy`.
     ///
     /// # Errors
-    /// [`LoadError`] with everything that is wrong. A field that is unknown or not honoured here is wrong: were it
-    /// ignored, the policy in force would be weaker than the one that was written.
+    /// [`LoadError`] with everything that is wrong. A field that is unknown or not honoured here is wrong:
+    /// were it ignored, the policy in force would be weaker than the one that was written.
     pub fn load<'a>(documents: impl IntoIterator<Item = Document<'a>>) -> Result<Self, LoadError> {
         let mut parsed = Parsed::default();
         for document in documents {
@@ -75,7 +75,8 @@ impl PolicySet {
         self.policies.is_empty()
     }
 
-    /// The policies that speak of an image. A policy that matches by tag alone speaks of nothing that is pinned.
+    /// The policies that speak of an image. A policy that matches by tag alone speaks of nothing that is
+    /// pinned.
     pub fn matching(&self, name: &Name, version: &TagOrDigest) -> Matching<'_> {
         let name = name.at(version);
         Matching::new(self.policies.iter().filter(|policy| policy.matches(&name)).collect())

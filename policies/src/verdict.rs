@@ -187,8 +187,8 @@ impl Denial {
 }
 
 impl Cause {
-    /// A stable name, for metrics and machines. Where authorities fail for several reasons, it is that which came
-    /// closest to a signature that counts.
+    /// A stable name, for metrics and machines. Where authorities fail for several reasons, it is that which
+    /// came closest to a signature that counts.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NoMatchingPolicy => "no-matching-policy",

@@ -39,10 +39,7 @@ const ARCHITECTURES: [&str; 4] = ["amd64", "arm64", "s390x", "ppc64le"];
 impl Image {
     /// The image of this number: the same number gives the same bytes, another one shares no blob with it.
     pub fn random(seed: u64) -> Self {
-        let base = tar::archive(&[(
-            "etc/testkit-release",
-            format!("NAME=testkit\nID={seed}\n").as_bytes(),
-        )]);
+        let base = tar::archive(&[("etc/testkit-release", format!("NAME=testkit\nID={seed}\n").as_bytes())]);
         let data = tar::archive(&[("app/data", &noise(seed, 4096))]);
         Self::of(vec![base, data])
     }
@@ -64,11 +61,7 @@ impl Image {
             "config": descriptor(CONFIG, &config),
             "layers": layers.iter().map(|layer| descriptor(LAYER, layer)).collect::<Vec<_>>(),
         });
-        Self {
-            config,
-            layers,
-            manifest: manifest.to_string().into(),
-        }
+        Self { config, layers, manifest: manifest.to_string().into() }
     }
 
     /// The address of its manifest.
@@ -97,16 +90,9 @@ pub fn index_of(images: &[Image]) -> Index {
         entry["platform"] = json!({"architecture": architecture, "os": "linux"});
         entry
     };
-    let entries: Vec<_> = images
-        .iter()
-        .zip(ARCHITECTURES.iter().cycle())
-        .map(entry)
-        .collect();
+    let entries: Vec<_> = images.iter().zip(ARCHITECTURES.iter().cycle()).map(entry).collect();
     let index = json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": entries});
-    Index {
-        manifest: index.to_string().into(),
-        images: images.to_vec(),
-    }
+    Index { manifest: index.to_string().into(), images: images.to_vec() }
 }
 
 impl Index {
@@ -150,11 +136,7 @@ mod tests {
     fn an_image_is_what_its_number_says() {
         assert_eq!(Image::random(7).digest(), Image::random(7).digest());
         let first: Vec<_> = Image::random(1).blobs().map(|blob| Digest::of(blob)).collect();
-        assert!(
-            Image::random(2)
-                .blobs()
-                .all(|blob| !first.contains(&Digest::of(blob)))
-        );
+        assert!(Image::random(2).blobs().all(|blob| !first.contains(&Digest::of(blob))));
     }
 
     #[test]

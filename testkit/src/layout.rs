@@ -21,11 +21,7 @@ const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// # Errors
 /// There is no such layout, a file cannot be read, or a document in it is not the JSON it should be.
 pub fn load(registry: &Registry, repository: &str, directory: &Path) -> io::Result<BTreeMap<String, Digest>> {
-    let layout = Layout {
-        registry,
-        repository,
-        directory,
-    };
+    let layout = Layout { registry, repository, directory };
     let index: Value = serde_json::from_slice(&std::fs::read(directory.join("index.json"))?)?;
     let mut tags = BTreeMap::new();
     for entry in entries(&index, "manifests") {
@@ -57,18 +53,11 @@ impl Layout<'_> {
             return Ok(Some(self.registry.put_blob(self.repository, bytes)));
         }
         let document: Value = serde_json::from_slice(&bytes)?;
-        let parts = ["manifests", "layers"]
-            .iter()
-            .flat_map(|list| entries(&document, list));
+        let parts = ["manifests", "layers"].iter().flat_map(|list| entries(&document, list));
         for part in parts.chain(document.get("config")) {
             self.put(part)?;
         }
-        Ok(Some(self.registry.put_manifest(
-            self.repository,
-            None,
-            media_type.as_str(),
-            bytes,
-        )))
+        Ok(Some(self.registry.put_manifest(self.repository, None, media_type.as_str(), bytes)))
     }
 
     fn read(&self, descriptor: &Value) -> io::Result<Option<Bytes>> {
@@ -132,10 +121,7 @@ mod tests {
         let tags = load(&registry, "acme/app", directory.path()).unwrap();
         assert_eq!(
             tags.into_iter().collect::<Vec<_>>(),
-            [
-                ("v1".to_owned(), image.digest()),
-                ("v2".to_owned(), image.digest())
-            ]
+            [("v1".to_owned(), image.digest()), ("v2".to_owned(), image.digest())]
         );
         assert!(registry.has("acme/app", &Digest::of(&image.config)));
         assert!(!registry.has("acme/app", &Digest::of(&image.layers[1])));

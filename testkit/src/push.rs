@@ -42,11 +42,7 @@ pub async fn blob(base: &str, repository: &str, bytes: impl Into<Bytes>) -> Dige
     let Some(Ok(location)) = location else {
         panic!("{url} began no upload");
     };
-    let absolute = if location.starts_with('/') {
-        format!("{base}{location}")
-    } else {
-        location.to_owned()
-    };
+    let absolute = if location.starts_with('/') { format!("{base}{location}") } else { location.to_owned() };
     let separator = if absolute.contains('?') { '&' } else { '?' };
     let url = format!("{absolute}{separator}digest={digest}");
     let ended = send(Method::PUT, &url, kind, bytes).await;

@@ -89,16 +89,11 @@ impl Registry {
     /// Starts a registry of a certain kind.
     #[expect(clippy::expect_used, reason = "a test without a loopback port cannot go on")]
     pub async fn start_with(options: Options) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .expect("a loopback port");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared::new(address, options));
         let server = tokio::spawn(serve::accept(listener, shared.clone()));
-        Self {
-            shared,
-            _server: Arc::new(Server(server)),
-        }
+        Self { shared, _server: Arc::new(Server(server)) }
     }
 
     /// Where it listens.
@@ -129,9 +124,7 @@ impl Registry {
         media_type: &str,
         bytes: impl Into<Bytes>,
     ) -> Digest {
-        self.shared
-            .content()
-            .put_manifest(repository, tag, media_type, bytes.into())
+        self.shared.content().put_manifest(repository, tag, media_type, bytes.into())
     }
 
     /// Points a tag at a digest, whether or not there is such a manifest.
@@ -148,9 +141,7 @@ impl Registry {
     pub fn has(&self, repository: &str, digest: &Digest) -> bool {
         let content = self.shared.content();
         content.blob(repository, digest).is_some()
-            || content
-                .manifest(repository, &TagOrDigest::Digest(*digest))
-                .is_some()
+            || content.manifest(repository, &TagOrDigest::Digest(*digest)).is_some()
     }
 
     /// Forgets a tag.

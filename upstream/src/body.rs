@@ -5,9 +5,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use crate::error::{Awaited, FetchError, Outage};
@@ -23,8 +22,8 @@ pub struct Body {
 
 impl Body {
     /// The body of an answer, with a time limit on every piece.
-    pub(crate) fn new(headers: &HeaderMap, body: Incoming, patience: Duration) -> Self {
-        Self { size: announced(headers), stream: pieces(body, patience) }
+    pub(crate) fn new(body: Incoming, patience: Duration) -> Self {
+        Self { size: body.size_hint().exact(), stream: pieces(body, patience) }
     }
 
     /// Reads it all, if it has no more than this many bytes.
@@ -46,28 +45,19 @@ impl Body {
 }
 
 /// Reads a small document, all of it within a time limit.
-pub(crate) async fn document(
-    headers: &HeaderMap,
-    body: Incoming,
-    limit: u64,
-    patience: Duration,
-) -> Result<Bytes, FetchError> {
-    match timeout(patience, Body::new(headers, body, patience).collect(limit)).await {
+pub(crate) async fn document(body: Incoming, limit: u64, patience: Duration) -> Result<Bytes, FetchError> {
+    match timeout(patience, Body::new(body, patience).collect(limit)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Outage::TimedOut(Awaited::Body).into()),
     }
 }
 
 /// Reads an answer that says nothing of interest, so that its connection can be used again.
-pub(crate) async fn discard(headers: &HeaderMap, body: Incoming) {
+pub(crate) async fn discard(body: Incoming) {
     const LIMIT: u64 = 64 * 1024;
     const PATIENCE: Duration = Duration::from_secs(1);
     // A connection that cannot be used again is closed; no harm is done.
-    drop(document(headers, body, LIMIT, PATIENCE).await);
-}
-
-fn announced(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    drop(document(body, LIMIT, PATIENCE).await);
 }
 
 fn pieces(body: Incoming, patience: Duration) -> BoxStream<'static, Result<Bytes, FetchError>> {

@@ -111,8 +111,7 @@ impl Grants {
         let (parts, body) = client.send(Reach::Anywhere, &ask).await?.into_parts();
         check(&parts, Voice::Registry).map_err(about_the_realm)?;
         let patience = client.body_timeout();
-        let answer =
-            body::document(&parts.headers, body, ANSWER_LIMIT, patience).await.map_err(about_the_realm)?;
+        let answer = body::document(body, ANSWER_LIMIT, patience).await.map_err(about_the_realm)?;
         // What the parser says of it could quote a token, so it is not passed on.
         Grant::parse(&answer).ok_or_else(|| FetchError::Refused("its realm gave no token".to_owned()))
     }

@@ -1,6 +1,5 @@
 //! One registry, and what can be had from it.
 
-use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
 use hyper::body::Incoming;
@@ -131,14 +130,13 @@ impl Upstream {
     ) -> Result<Fetched, FetchError> {
         let path = Path::Manifest(repository.clone(), version.clone());
         let answer = self.fetch(repository, &path, Kind::Manifest).await?;
-        let headers = &answer.parts.headers;
         let patience = self.client.body_timeout();
-        let bytes = body::document(headers, answer.body, MANIFEST_LIMIT as u64, patience).await?;
+        let bytes = body::document(answer.body, MANIFEST_LIMIT as u64, patience).await?;
         let content = match version {
             TagOrDigest::Tag(_) => Verified::of(bytes),
             TagOrDigest::Digest(digest) => Verified::check(*digest, bytes)?,
         };
-        let media_type = media_type(headers);
+        let media_type = media_type(&answer.parts.headers);
         Ok(Fetched { content, media_type })
     }
 
@@ -146,7 +144,7 @@ impl Upstream {
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Body, FetchError> {
         let path = Path::Blob(repository.clone(), *digest);
         let answer = self.fetch(repository, &path, Kind::Blob).await?;
-        Ok(Body::new(&answer.parts.headers, answer.body, self.client.body_timeout()))
+        Ok(Body::new(answer.body, self.client.body_timeout()))
     }
 
     /// A blob of at most `limit` bytes, checked.
@@ -156,7 +154,7 @@ impl Upstream {
         digest: &Digest,
         limit: u64,
     ) -> Result<Verified, FetchError> {
-        let bytes: Bytes = self.blob(repository, digest).await?.collect(limit).await?;
+        let bytes = self.blob(repository, digest).await?.collect(limit).await?;
         Ok(Verified::check(*digest, bytes)?)
     }
 
@@ -208,7 +206,7 @@ impl Upstream {
             self.grants.forget(repository, refused).await;
         }
         let (parts, body) = refusal.into_parts();
-        body::discard(&parts.headers, body).await;
+        body::discard(body).await;
         let challenge = challenge::choose(&parts.headers, &self.endpoint, &self.realms)?;
         self.grants.obtain(&self.client, repository, challenge).await
     }
@@ -227,7 +225,7 @@ impl Upstream {
             if !redirect::is_redirect(parts.status) {
                 return Ok(Answer { parts, body, voice });
             }
-            body::discard(&parts.headers, body).await;
+            body::discard(body).await;
             ask.uri = redirect::location(&parts.headers, &ask.uri)?;
             let target = Origin::of(&ask.uri)
                 .ok_or_else(|| FetchError::Refused("it redirects to what is no URL".to_owned()))?;

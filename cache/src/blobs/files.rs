@@ -77,12 +77,6 @@ fn content(root: &Path, algorithm: &str, file: &Path) -> io::Result<Option<Found
         return Ok(None);
     }
     let modified = metadata.modified()?;
-    let used = metadata
-        .accessed()
-        .map_or(modified, |accessed| accessed.max(modified));
-    Ok(Some(Found {
-        digest,
-        size: metadata.len(),
-        used,
-    }))
+    let used = metadata.accessed().map_or(modified, |accessed| accessed.max(modified));
+    Ok(Some(Found { digest, size: metadata.len(), used }))
 }

@@ -43,13 +43,7 @@ impl Fill {
         size: u64,
         progress: watch::Sender<Progress>,
     ) -> Self {
-        Self {
-            blobs,
-            digest,
-            size,
-            progress,
-            outcome: Progress::lost(),
-        }
+        Self { blobs, digest, size, progress, outcome: Progress::lost() }
     }
 
     pub(super) async fn run<Fetch, Fetching, Source, Error>(self, fetch: Fetch)
@@ -84,9 +78,7 @@ impl Fill {
         match landed {
             Err(error) => self.end(Err(error)),
             Ok((temporary, blob)) => {
-                self.progress.send_replace(Progress::Checked {
-                    file: blob.file().clone(),
-                });
+                self.progress.send_replace(Progress::Checked { file: blob.file().clone() });
                 if let Err(error) = self.blobs.store.adopt(temporary, self.digest, self.size) {
                     tracing::warn!(digest = %self.digest, %error, "content was checked and could not be kept");
                 }
@@ -109,10 +101,7 @@ impl Fill {
                     }
                     hasher.update(&bytes);
                     temporary.write_all(&bytes).map_err(FillError::Disk)?;
-                    self.progress.send_replace(Progress::Landing {
-                        file: file.clone(),
-                        landed,
-                    });
+                    self.progress.send_replace(Progress::Landing { file: file.clone(), landed });
                 }
                 Some(Piece::End) => break,
                 Some(Piece::Failed(error)) => return Err(FillError::Source(error)),
@@ -120,27 +109,18 @@ impl Fill {
             }
         }
         if landed < self.size {
-            return Err(FillError::TooShort {
-                want: self.size,
-                got: landed,
-            });
+            return Err(FillError::TooShort { want: self.size, got: landed });
         }
         let got = hasher.finish();
         if got != self.digest {
-            return Err(WrongContent {
-                want: self.digest,
-                got,
-            }
-            .into());
+            return Err(WrongContent { want: self.digest, got }.into());
         }
         Ok((temporary, Blob::of(file, self.size)))
     }
 
     fn end(mut self, outcome: Result<Blob, FillError>) {
         self.outcome = match outcome {
-            Ok(blob) => Progress::Settled {
-                file: blob.file().clone(),
-            },
+            Ok(blob) => Progress::Settled { file: blob.file().clone() },
             Err(error) => Progress::Failed(Arc::new(error)),
         };
     }

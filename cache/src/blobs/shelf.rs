@@ -29,13 +29,7 @@ impl Shelf {
     pub(super) fn put(&mut self, digest: Digest, size: u64) {
         self.take(&digest);
         self.uses += 1;
-        self.items.insert(
-            digest,
-            Item {
-                size,
-                used: self.uses,
-            },
-        );
+        self.items.insert(digest, Item { size, used: self.uses });
         self.order.insert(self.uses, digest);
         self.total += size;
     }

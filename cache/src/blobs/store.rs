@@ -28,12 +28,7 @@ impl Store {
         let root = directory.join("blobs");
         files::make_directory(&root).map_err(OpenError::io(&root))?;
         let lock = take(&root.join("lock"))?;
-        let store = Self {
-            root,
-            limit,
-            shelf: Mutex::default(),
-            _lock: lock,
-        };
+        let store = Self { root, limit, shelf: Mutex::default(), _lock: lock };
         store.scan().map_err(OpenError::io(&store.root))?;
         store.make_room();
         Ok(store)
@@ -149,20 +144,10 @@ impl Store {
 
 fn take(path: &Path) -> Result<File, OpenError> {
     let mut options = File::options();
-    let file = options
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(OpenError::io(path))?;
+    let file = options.write(true).create(true).truncate(false).open(path).map_err(OpenError::io(path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
-            path: path.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path: path.to_owned(), source }),
     }
 }

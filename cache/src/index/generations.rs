@@ -72,10 +72,7 @@ impl Table {
             match transaction.open_table(Entries::new(&name)) {
                 Ok(entries) => {
                     if let Some(value) = entries.get(key)? {
-                        return Ok(Some(Hit {
-                            age,
-                            value: value.value().into(),
-                        }));
+                        return Ok(Some(Hit { age, value: value.value().into() }));
                     }
                 }
                 Err(TableError::TableDoesNotExist(_)) => {}
@@ -145,13 +142,8 @@ impl Table {
     fn generations(self, transaction: &ReadTransaction) -> Result<Vec<(Age, String)>, redb::Error> {
         let root = transaction.open_table(ROOT)?;
         let current = root.get(self.name)?.map_or(0, |generation| generation.value());
-        let older = current
-            .checked_sub(1)
-            .map(|older| (Age::Older, self.generation(older)));
-        Ok([(Age::Current, self.generation(current))]
-            .into_iter()
-            .chain(older)
-            .collect())
+        let older = current.checked_sub(1).map(|older| (Age::Older, self.generation(older)));
+        Ok([(Age::Current, self.generation(current))].into_iter().chain(older).collect())
     }
 
     fn generation(self, number: u64) -> String {

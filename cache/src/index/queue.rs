@@ -2,15 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use redb::Database;
 use tokio::sync::watch;
 
 use super::Table;
+use super::disk::Disk;
 use crate::lock::lock;
 
 /// How many writes wait at most. Whoever comes then waits for a transaction to end.
 const ROOM: usize = 4096;
+
+/// For how long nothing is written after the disk has failed, so that it can be read.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// A place in the queue.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -80,32 +85,16 @@ impl Queue {
         }
         state.last += 1;
         let (ticket, key) = (state.last, Arc::<[u8]>::from(key));
-        let latest = Latest {
-            value: value.clone(),
-            ticket,
-        };
-        state
-            .latest
-            .entry(table.name)
-            .or_default()
-            .insert(key.clone(), latest);
-        state.waiting.push(Write {
-            table,
-            key,
-            value,
-            ticket,
-        });
+        let latest = Latest { value: value.clone(), ticket };
+        state.latest.entry(table.name).or_default().insert(key.clone(), latest);
+        state.waiting.push(Write { table, key, value, ticket });
         self.work.notify_one();
         Ticket(ticket)
     }
 
     /// What is queued last for this key: `Some(None)` is that it is removed, `None` that nothing is queued.
     pub(super) fn latest(&self, table: Table, key: &[u8]) -> Option<Option<Arc<[u8]>>> {
-        lock(&self.state)
-            .latest
-            .get(table.name)?
-            .get(key)
-            .map(|latest| latest.value.clone())
+        lock(&self.state).latest.get(table.name)?.get(key).map(|latest| latest.value.clone())
     }
 
     /// The keys that begin so and have something queued.
@@ -130,16 +119,24 @@ impl Queue {
     }
 
     /// Writes what is queued until the queue is closed and empty.
-    pub(super) fn write_to(&self, database: &Database) {
+    pub(super) fn write_to(&self, disk: &Disk) {
         let _gone = WriterGone(self);
+        let mut resume = Instant::now();
         while let Some(writes) = self.take() {
-            if let Err(error) = commit(database, &writes) {
+            if Instant::now() < resume {
+                tracing::warn!(
+                    writes = writes.len(),
+                    "the index was not written, because the disk failed just now"
+                );
+            } else if let Err(error) = write(disk, &writes) {
                 let error: &(dyn std::error::Error + 'static) = &error;
                 tracing::error!(
                     error,
                     writes = writes.len(),
                     "the index cannot be written: a restart will forget"
                 );
+                disk.reopen();
+                resume = Instant::now() + PAUSE;
             }
             self.settle(&writes);
         }
@@ -161,9 +158,7 @@ impl Queue {
         let mut state = lock(&self.state);
         for write in writes {
             if let Some(latest) = state.latest.get_mut(write.table.name)
-                && latest
-                    .get(&write.key)
-                    .is_some_and(|latest| latest.ticket == write.ticket)
+                && latest.get(&write.key).is_some_and(|latest| latest.ticket == write.ticket)
             {
                 latest.remove(&write.key);
             }
@@ -189,6 +184,13 @@ impl Drop for WriterGone<'_> {
     }
 }
 
+fn write(disk: &Disk, writes: &[Write]) -> Result<(), redb::Error> {
+    if disk.has_failed() {
+        disk.reopen();
+    }
+    disk.with(|database| commit(database, writes))
+}
+
 /// One transaction, on disk when this returns.
 fn commit(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
@@ -196,9 +198,7 @@ fn commit(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
     // could pass for a transaction.
     transaction.set_two_phase_commit(true);
     for write in writes {
-        write
-            .table
-            .write(&transaction, &write.key, write.value.as_deref())?;
+        write.table.write(&transaction, &write.key, write.value.as_deref())?;
     }
     transaction.commit()?;
     Ok(())

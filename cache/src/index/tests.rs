@@ -1,15 +1,14 @@
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
+use redb::StorageBackend;
 
 use super::*;
 use crate::{Limits, Links, Memo, Scope};
 
-const TABLE: Table = Table {
-    name: "things",
-    entries: 4,
-};
+const TABLE: Table = Table { name: "things", entries: 4 };
 
 async fn put(index: &Index, key: &str, value: Option<&str>) {
     let ticket = index.put(TABLE, key.as_bytes(), value.map(|value| value.as_bytes().into()));
@@ -17,9 +16,7 @@ async fn put(index: &Index, key: &str, value: Option<&str>) {
 }
 
 fn find(index: &Index, key: &str) -> Option<String> {
-    index
-        .find(TABLE, key.as_bytes())
-        .map(|value| String::from_utf8(value.to_vec()).unwrap())
+    index.find(TABLE, key.as_bytes()).map(|value| String::from_utf8(value.to_vec()).unwrap())
 }
 
 #[tokio::test]
@@ -80,34 +77,21 @@ async fn what_is_removed_does_not_come_back_from_the_older_generation() {
 fn only_one_may_have_it_open() {
     let directory = tempfile::tempdir().unwrap();
     let _index = Index::open(directory.path()).unwrap();
-    assert!(matches!(
-        Index::open(directory.path()),
-        Err(OpenError::InUse { .. })
-    ));
+    assert!(matches!(Index::open(directory.path()), Err(OpenError::InUse { .. })));
 }
 
 #[test]
 fn what_is_no_index_is_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join(FILE);
-    std::fs::write(
-        &file,
-        "certainly not a database, but long enough to look for one ".repeat(100),
-    )
-    .unwrap();
+    std::fs::write(&file, "certainly not a database, but long enough to look for one ".repeat(100)).unwrap();
     let before = std::fs::read(&file).unwrap();
-    assert!(matches!(
-        Index::open(directory.path()),
-        Err(OpenError::Damaged { .. })
-    ));
+    assert!(matches!(Index::open(directory.path()), Err(OpenError::Damaged { .. })));
     assert_eq!(std::fs::read(&file).unwrap(), before);
 
     let parent = directory.path().join("file");
     std::fs::write(&parent, "").unwrap();
-    assert!(matches!(
-        Index::open(&parent.join("below")),
-        Err(OpenError::Io { .. })
-    ));
+    assert!(matches!(Index::open(&parent.join("below")), Err(OpenError::Io { .. })));
 }
 
 #[test]
@@ -118,14 +102,7 @@ fn the_format_of_another_version_is_refused() {
     generations::set_format(&database, generations::FORMAT + 1).unwrap();
     drop(database);
     let error = Index::open(directory.path()).unwrap_err();
-    assert!(matches!(
-        error,
-        OpenError::OtherFormat {
-            found: 2,
-            known: 1,
-            ..
-        }
-    ));
+    assert!(matches!(error, OpenError::OtherFormat { found: 2, known: 1, .. }));
 }
 
 /// An index with something in it, as bytes.
@@ -134,14 +111,7 @@ fn some_index() -> Vec<u8> {
     let index = Index::open(directory.path()).unwrap();
     let value: Arc<[u8]> = vec![7; 1000].into();
     for key in 0..100_u32 {
-        index.put(
-            Table {
-                name: "things",
-                entries: 1000,
-            },
-            &key.to_be_bytes(),
-            Some(value.clone()),
-        );
+        index.put(Table { name: "things", entries: 1000 }, &key.to_be_bytes(), Some(value.clone()));
     }
     drop(index);
     std::fs::read(directory.path().join(FILE)).unwrap()
@@ -155,21 +125,11 @@ fn a_damaged_file_is_an_error_or_whole_and_never_a_panic() {
     let outcome = runner.run(&damage, |(at, with, length)| {
         let directory = tempfile::tempdir()?;
         let mut bytes = whole.clone();
-        bytes
-            .iter_mut()
-            .skip(at)
-            .take(length)
-            .for_each(|byte| *byte ^= with);
+        bytes.iter_mut().skip(at).take(length).for_each(|byte| *byte ^= with);
         std::fs::write(directory.path().join(FILE), bytes)?;
         if let Ok(index) = Index::open(directory.path()) {
             for key in 0..100_u32 {
-                let found = index.find(
-                    Table {
-                        name: "things",
-                        entries: 1000,
-                    },
-                    &key.to_be_bytes(),
-                );
+                let found = index.find(Table { name: "things", entries: 1000 }, &key.to_be_bytes());
                 prop_assert!(found.is_none_or(|value| *value == [7; 1000]));
             }
         }
@@ -203,7 +163,7 @@ async fn what_was_kept_outlives_a_process_that_is_killed() {
         memo.keep("key".to_owned(), 7).await;
         Links::new(Some(index)).add(&scope, parent, &[(child, 3)]).await;
         println!("kept");
-        std::io::stdout().flush().unwrap();
+        io::stdout().flush().unwrap();
         // Until it is killed.
         return std::future::pending().await;
     }
@@ -218,9 +178,7 @@ async fn what_was_kept_outlives_a_process_that_is_killed() {
     let mut output = doomed.stdout.take().unwrap();
     while !String::from_utf8_lossy(&said).contains("kept") {
         let mut byte = [0];
-        output
-            .read_exact(&mut byte)
-            .expect("the other process keeps and waits");
+        output.read_exact(&mut byte).expect("the other process keeps and waits");
         said.push(byte[0]);
     }
     doomed.kill().unwrap();
@@ -230,10 +188,7 @@ async fn what_was_kept_outlives_a_process_that_is_killed() {
     let memo = Memo::<String, u32>::new("things", Limits { entries: 10 }, Some(index.clone()));
     assert_eq!(memo.find(&"key".to_owned()).await, Some(7));
     let links = Links::new(Some(index));
-    assert_eq!(
-        links.parents(&scope, &child).await,
-        [crate::Link { parent, size: 3 }]
-    );
+    assert_eq!(links.parents(&scope, &child).await, [crate::Link { parent, size: 3 }]);
 }
 
 #[tokio::test]
@@ -258,4 +213,63 @@ async fn damage_while_it_is_open_is_a_miss() {
     }
     memo.keep("new".into(), "y".into()).await;
     assert_eq!(memo.find(&"new".into()).await, Some("y".into()), "memory goes on");
+}
+
+/// A file on a disk that can be made to take nothing more.
+#[derive(Debug)]
+struct FullDisk {
+    file: redb::backends::FileBackend,
+    full: Arc<AtomicBool>,
+}
+
+impl StorageBackend for FullDisk {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.write(offset, bytes)
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_was_full_is_read_and_then_written_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, full) = (directory.path().join(FILE), Arc::new(AtomicBool::new(false)));
+    let disk = Disk::open({
+        let full = full.clone();
+        move || {
+            let file =
+                std::fs::File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+            let backend = FullDisk { file: redb::backends::FileBackend::new(file)?, full: full.clone() };
+            builder().create_with_backend(backend)
+        }
+    });
+    let disk = disk.unwrap();
+    disk.with(generations::format).unwrap();
+    let index = Index::over(disk).unwrap();
+    put(&index, "before", Some("1")).await;
+    full.store(true, Ordering::SeqCst);
+    put(&index, "meanwhile", Some("2")).await;
+    assert_eq!(find(&index, "meanwhile"), None);
+
+    full.store(false, Ordering::SeqCst);
+    index.disk.reopen();
+    assert_eq!(find(&index, "before"), Some("1".into()));
+    assert!(!index.disk.has_failed());
 }

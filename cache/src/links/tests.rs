@@ -11,27 +11,17 @@ fn scope(repository: &str) -> Scope {
 }
 
 async fn parents(links: &Links, scope: &Scope, child: &str) -> Vec<Digest> {
-    links
-        .parents(scope, &digest(child))
-        .await
-        .iter()
-        .map(|link| link.parent)
-        .collect()
+    links.parents(scope, &digest(child)).await.iter().map(|link| link.parent).collect()
 }
 
 #[tokio::test]
 async fn a_child_knows_its_parents_the_last_first() {
     for index in [None, Some(Index::in_memory())] {
         let (links, here) = (Links::new(index), scope("here"));
-        links
-            .add(&here, digest("one"), &[(digest("base"), 10), (digest("top"), 20)])
-            .await;
+        links.add(&here, digest("one"), &[(digest("base"), 10), (digest("top"), 20)]).await;
         links.add(&here, digest("two"), &[(digest("base"), 11)]).await;
         let base = links.parents(&here, &digest("base")).await;
-        let expected = [("two", 11), ("one", 10)].map(|(parent, size)| Link {
-            parent: digest(parent),
-            size,
-        });
+        let expected = [("two", 11), ("one", 10)].map(|(parent, size)| Link { parent: digest(parent), size });
         assert_eq!(base, expected);
         assert_eq!(parents(&links, &here, "top").await, [digest("one")]);
         assert_eq!(parents(&links, &here, "one").await, []);
@@ -41,9 +31,7 @@ async fn a_child_knows_its_parents_the_last_first() {
 #[tokio::test]
 async fn links_hold_in_their_scope_alone() {
     let links = Links::new(Some(Index::in_memory()));
-    links
-        .add(&scope("here"), digest("one"), &[(digest("base"), 10)])
-        .await;
+    links.add(&scope("here"), digest("one"), &[(digest("base"), 10)]).await;
     assert_eq!(parents(&links, &scope("there"), "base").await, []);
 }
 
@@ -51,9 +39,7 @@ async fn links_hold_in_their_scope_alone() {
 async fn a_restart_remembers_links() {
     let directory = tempfile::tempdir().unwrap();
     let links = Links::new(Some(Index::open(directory.path()).unwrap()));
-    links
-        .add(&scope("here"), digest("one"), &[(digest("base"), 10)])
-        .await;
+    links.add(&scope("here"), digest("one"), &[(digest("base"), 10)]).await;
     drop(links);
     let links = Links::new(Some(Index::open(directory.path()).unwrap()));
     assert_eq!(parents(&links, &scope("here"), "base").await, [digest("one")]);
@@ -64,27 +50,11 @@ async fn adding_again_writes_nothing() {
     let index = Index::in_memory();
     let (links, here) = (Links::new(Some(index.clone())), scope("here"));
     links.add(&here, digest("one"), &[(digest("base"), 10)]).await;
-    let written = index.put(
-        Table {
-            name: "others",
-            entries: 1,
-        },
-        b"",
-        None,
-    );
+    let written = index.put(Table { name: "others", entries: 1 }, b"", None);
     links.add(&here, digest("one"), &[(digest("base"), 10)]).await;
     // Another process's memory, which does not know that it has been added.
-    Links::new(Some(index.clone()))
-        .add(&here, digest("one"), &[(digest("base"), 10)])
-        .await;
-    let next = index.put(
-        Table {
-            name: "others",
-            entries: 1,
-        },
-        b"",
-        None,
-    );
+    Links::new(Some(index.clone())).add(&here, digest("one"), &[(digest("base"), 10)]).await;
+    let next = index.put(Table { name: "others", entries: 1 }, b"", None);
     assert_eq!(next, written.next());
     assert_eq!(parents(&links, &here, "base").await, [digest("one")]);
 }
@@ -93,9 +63,7 @@ async fn adding_again_writes_nothing() {
 async fn the_parent_that_was_added_first_goes_first_and_can_come_back() {
     let (links, here) = (Links::new(Some(Index::in_memory())), scope("here"));
     for number in 0..=PARENTS {
-        links
-            .add(&here, digest(&number.to_string()), &[(digest("base"), 10)])
-            .await;
+        links.add(&here, digest(&number.to_string()), &[(digest("base"), 10)]).await;
     }
     let base = parents(&links, &here, "base").await;
     assert_eq!(base.len(), PARENTS);
@@ -120,10 +88,7 @@ async fn parents_that_are_added_at_once_are_all_there() {
     assert_eq!(parents(&links, &here, "top").await.len(), 100);
     let base = links.parents(&here, &digest("base")).await;
     assert_eq!(base.len(), 100);
-    assert!(
-        base.iter().all(|link| link.size == 1),
-        "the first size that a manifest gives counts"
-    );
+    assert!(base.iter().all(|link| link.size == 1), "the first size that a manifest gives counts");
 }
 
 #[tokio::test]
@@ -142,9 +107,5 @@ async fn a_scope_is_forgotten_alone_and_whole() {
     assert_eq!(parents(&links, &here, "top").await, []);
     assert_eq!(parents(&links, &there, "base").await, [digest("cold")]);
     links.add(&here, digest("warm"), &[(digest("top"), 10)]).await;
-    assert_eq!(
-        parents(&links, &here, "top").await,
-        [digest("warm")],
-        "it can be added again"
-    );
+    assert_eq!(parents(&links, &here, "top").await, [digest("warm")], "it can be added again");
 }

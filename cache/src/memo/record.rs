@@ -19,11 +19,7 @@ pub(super) fn encode<V: Serialize>(table: &str, key: &KeyBytes, value: &V) -> Op
     let json = serde_json::to_vec(value)
         .inspect_err(|error| tracing::error!(table, %error, "a value cannot be stored"))
         .ok()?;
-    Some(
-        [&[SCHEMA], checksum(table, key, &json).as_slice(), &json]
-            .concat()
-            .into(),
-    )
+    Some([&[SCHEMA], checksum(table, key, &json).as_slice(), &json].concat().into())
 }
 
 /// The value of a record, if it is of this version, of this key, and as it was written: the index checks its pages when

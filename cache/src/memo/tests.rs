@@ -24,15 +24,9 @@ async fn what_is_kept_is_found_and_what_is_forgotten_is_not() {
         memo.keep(key("a"), 1).await;
         memo.keep(key("b"), 2).await;
         memo.keep(key("a"), 3).await;
-        assert_eq!(
-            (memo.find(&key("a")).await, memo.find_in_memory(&key("b"))),
-            (Some(3), Some(2))
-        );
+        assert_eq!((memo.find(&key("a")).await, memo.find_in_memory(&key("b"))), (Some(3), Some(2)));
         memo.forget(&key("a")).await;
-        assert_eq!(
-            (memo.find(&key("a")).await, memo.find(&key("b")).await),
-            (None, Some(2))
-        );
+        assert_eq!((memo.find(&key("a")).await, memo.find(&key("b")).await), (None, Some(2)));
     }
 }
 
@@ -49,15 +43,8 @@ async fn a_restart_remembers() {
     let memo = memo::<Vec<u32>>(&Index::open(directory.path()).unwrap());
     assert_eq!(memo.find_in_memory(&key("a")), None);
     assert_eq!(memo.find(&key("a")).await, Some(vec![1, 2]));
-    assert_eq!(
-        memo.find_in_memory(&key("a")),
-        Some(vec![1, 2]),
-        "what was found on disk is warm"
-    );
-    assert_eq!(
-        (memo.find(&key("b")).await, memo.find(&key("c")).await),
-        (None, None)
-    );
+    assert_eq!(memo.find_in_memory(&key("a")), Some(vec![1, 2]), "what was found on disk is warm");
+    assert_eq!((memo.find(&key("b")).await, memo.find(&key("c")).await), (None, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,9 +73,7 @@ async fn an_older_value_does_not_come_back_when_a_newer_expires() {
     let index = Index::in_memory();
     let things = memo(&index);
     things.keep(key("a"), "signed".to_owned()).await;
-    things
-        .keep_for(key("a"), "not signed".to_owned(), HALF_A_MINUTE)
-        .await;
+    things.keep_for(key("a"), "not signed".to_owned(), HALF_A_MINUTE).await;
     assert_eq!(things.find(&key("a")).await.as_deref(), Some("not signed"));
     tokio::time::advance(HALF_A_MINUTE).await;
     assert_eq!(things.find(&key("a")).await, None);
@@ -100,10 +85,7 @@ async fn an_older_value_does_not_come_back_when_a_newer_expires() {
         "nor does an expiry outlive its value"
     );
     tokio::time::advance(HALF_A_MINUTE).await;
-    assert_eq!(
-        memo::<String>(&index).find(&key("a")).await.as_deref(),
-        Some("signed")
-    );
+    assert_eq!(memo::<String>(&index).find(&key("a")).await.as_deref(), Some("signed"));
 }
 
 #[tokio::test]
@@ -114,15 +96,10 @@ async fn a_value_of_another_schema_is_a_miss_and_is_replaced() {
         size: u64,
     }
     let index = Index::in_memory();
-    memo(&index)
-        .keep(key("a"), HashMap::from([("name".to_owned(), "a".to_owned())]))
-        .await;
+    memo(&index).keep(key("a"), HashMap::from([("name".to_owned(), "a".to_owned())])).await;
     let later = memo::<Later>(&index);
     assert_eq!(later.find(&key("a")).await, None);
-    let value = Later {
-        name: "a".into(),
-        size: 1,
-    };
+    let value = Later { name: "a".into(), size: 1 };
     later.keep(key("a"), value.clone()).await;
     assert_eq!(memo::<Later>(&index).find(&key("a")).await, Some(value));
 }
@@ -138,10 +115,7 @@ async fn memos_of_other_names_share_nothing() {
 #[tokio::test]
 async fn what_memory_has_no_room_for_is_found_on_disk() {
     let index = Index::in_memory();
-    let table = Table {
-        name: "things",
-        entries: 1000,
-    };
+    let table = Table { name: "things", entries: 1000 };
     let memo = Memo::weighing(table, 10, |_| 1, Some(index));
     join_all((0..500_u32).map(|number| memo.keep(number.to_string(), number))).await;
     memo.0.memory.run_pending_tasks();

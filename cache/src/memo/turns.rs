@@ -24,9 +24,6 @@ impl Turns {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self {
-            locks: std::array::from_fn(|_| Mutex::new(())),
-            hasher: RandomState::new(),
-        }
+        Self { locks: std::array::from_fn(|_| Mutex::new(())), hasher: RandomState::new() }
     }
 }

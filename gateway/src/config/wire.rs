@@ -6,19 +6,33 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct File {
+    #[serde(deserialize_with = "null_is_default")]
     pub(super) registry: Registry,
+    #[serde(deserialize_with = "null_is_default")]
     pub(super) admission: Admission,
+    #[serde(deserialize_with = "null_is_default")]
     pub(super) admin: Admin,
+    #[serde(deserialize_with = "null_is_default")]
     pub(super) storage: Storage,
+    #[serde(deserialize_with = "null_is_default")]
     pub(super) trust: Trust,
+    #[serde(deserialize_with = "null_is_default")]
     pub(super) policies: Policies,
     pub(super) upstreams: Option<Vec<Upstream>>,
+    #[serde(deserialize_with = "null_is_default")]
     pub(super) log: Log,
+}
+
+/// A section all of whose keys are commented out is an empty one.
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[derive(Debug, Deserialize, Serialize)]

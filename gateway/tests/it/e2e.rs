@@ -81,7 +81,7 @@ async fn skopeo_pulls_what_is_signed_and_is_told_why_not() {
     let source = |tag: &str| format!("docker://{gateway}/{HOST}/acme/app:{tag}");
     let target = |name: &str| format!("dir:{}/{name}", directory.display());
     let pull = |from: String, to: String| {
-        run("skopeo", &["--insecure-policy", "copy", "--src-tls-verify=false", &from, &to], &[])
+        run("skopeo", &["--insecure-policy", "copy", "--src-tls-verify=false", &from, &to])
     };
     let pulled = pull(source("signed"), target("signed"));
     assert!(pulled.status.success(), "{pulled:?}");
@@ -99,11 +99,9 @@ async fn skopeo_pulls_what_is_signed_and_is_told_why_not() {
     );
     std::fs::write(&registries, text).unwrap();
     let by_name = |tag: &str, to: &str| {
-        run(
-            "skopeo",
-            &["--insecure-policy", "copy", &format!("docker://{HOST}/acme/app:{tag}"), &target(to)],
-            &[("CONTAINERS_REGISTRIES_CONF", &registries.display().to_string())],
-        )
+        let from = format!("docker://{HOST}/acme/app:{tag}");
+        let registries = registries.display().to_string();
+        run("skopeo", &["--insecure-policy", "--registries-conf", &registries, "copy", &from, &target(to)])
     };
     let pulled = by_name("signed", "by-name");
     assert!(pulled.status.success(), "{pulled:?}");

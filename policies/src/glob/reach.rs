@@ -16,7 +16,8 @@ enum Part {
 const ALGORITHM: &[u8] = b"sha256:";
 const END: Part = Part::Digest(7 + 64);
 
-/// Whether some name `host/repository@sha256:…` matches. Every pair of a token and a part of a name is visited once.
+/// Whether some name `host/repository@sha256:…` matches. Every pair of a token and a part of a name is
+/// visited once.
 pub(super) fn reaches_digests(tokens: &[Token]) -> bool {
     let mut seen = BTreeSet::new();
     let mut next = vec![(0, Part::Host)];

@@ -1,7 +1,7 @@
 //! What Go's `filepath.Match` calls a malformed pattern.
 //!
-//! Nothing with these characters is accepted in any case; this only tells which of two messages is the one that
-//! policy-controller would give.
+//! Nothing with these characters is accepted in any case; this only tells which of two messages is the one
+//! that policy-controller would give.
 
 /// Whether a `[` is not closed, a range is not whole, or a `\` stands before nothing.
 pub(super) fn is_malformed(pattern: &str) -> bool {

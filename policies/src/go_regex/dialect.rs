@@ -35,7 +35,8 @@ struct Dialect<'a> {
 }
 
 impl Dialect<'_> {
-    /// `\d`, `\s` and `\w` are ASCII in Go, and its `\s` lacks the vertical tab. A class may stand within a class.
+    /// `\d`, `\s` and `\w` are ASCII in Go, and its `\s` lacks the vertical tab. A class may stand within a
+    /// class.
     fn perl(&mut self, class: &ClassPerl) {
         let text = match (&class.kind, class.negated) {
             (ClassPerlKind::Digit, false) => "[0-9]",

@@ -90,7 +90,7 @@ fn each_way_to_fail_is_told_apart_and_the_closest_to_success_is_told() {
     let other = signed(&[Digest::of(b"other")], ISSUER, "release.yaml");
     let stranger = signed(&[app()], ISSUER, "nightly.yaml");
     assert_eq!(refuses(&[], "unsigned"), Reason::Unsigned);
-    assert_eq!(refuses(&[other.clone()], "other-subject"), Reason::OtherSubject);
+    assert_eq!(refuses(std::slice::from_ref(&other), "other-subject"), Reason::OtherSubject);
     let Reason::Flawed { flaws } = refuses(&[other.clone(), flawed("expired")], "flawed") else {
         panic!("flawed")
     };

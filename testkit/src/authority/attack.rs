@@ -84,10 +84,7 @@ impl Attack {
             Self::LoggedAfterExpiry => signing.logged_after(LEAF_LIFETIME + 60).perform(),
             Self::NoCertificate => signing.perform().without(&[CERTIFICATE, CHAIN]),
             Self::SignedByAnotherKey => signing.by_key_of(of_another_image()).perform(),
-            Self::EditedPayload => SignedLayer {
-                payload: signing.payload,
-                ..of_another_image().perform()
-            },
+            Self::EditedPayload => SignedLayer { payload: signing.payload, ..of_another_image().perform() },
             Self::WrongType => {
                 let payload = payload_of_type(OTHER_TYPE, digest, docker_reference);
                 signing.over(payload).perform()
@@ -111,8 +108,7 @@ impl SignedLayer {
 
     fn with_entry_of(mut self, other: &Self) -> Self {
         let entry = other.annotations.get(BUNDLE).cloned();
-        self.annotations
-            .extend(entry.map(|entry| (BUNDLE.to_owned(), entry)));
+        self.annotations.extend(entry.map(|entry| (BUNDLE.to_owned(), entry)));
         self
     }
 }

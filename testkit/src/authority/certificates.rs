@@ -77,15 +77,11 @@ impl CertificateAuthority {
             ..content(INTERMEDIATE_NAME, key, validity(issued, LEAF_LIFETIME))
         };
         if let Some(log) = log {
-            let precertificate = Precertificate {
-                issuer_key_hash: self.intermediate.log_id(),
-                tbs: &encoded(&leaf),
-            };
+            let precertificate =
+                Precertificate { issuer_key_hash: self.intermediate.log_id(), tbs: &encoded(&leaf) };
             let list = log.timestamps(&precertificate, issued * 1000);
             // It goes last: the log signed the certificate without it and in the same order otherwise.
-            leaf.extensions
-                .get_or_insert_default()
-                .push(extensions::timestamps(list));
+            leaf.extensions.get_or_insert_default().push(extensions::timestamps(list));
         }
         signed(leaf, &self.intermediate)
     }
@@ -127,10 +123,7 @@ fn signed(content: TbsCertificate, key: &Key) -> Vec<u8> {
 }
 
 fn algorithm() -> AlgorithmIdentifierOwned {
-    AlgorithmIdentifierOwned {
-        oid: ECDSA_WITH_SHA256,
-        parameters: None,
-    }
+    AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA256, parameters: None }
 }
 
 #[expect(clippy::expect_used, reason = "the names are constants of this file")]
@@ -139,10 +132,7 @@ fn name(text: &str) -> Name {
 }
 
 /// A number that is positive and of one length, made of the key, as no two certificates share one.
-#[expect(
-    clippy::expect_used,
-    reason = "sixteen bytes are within the twenty that are allowed"
-)]
+#[expect(clippy::expect_used, reason = "sixteen bytes are within the twenty that are allowed")]
 fn serial_number(key: &Key) -> SerialNumber {
     let mut bytes = Sha256::digest(key.spki());
     bytes[0] = bytes[0] & 0x3f | 0x40;
@@ -150,16 +140,10 @@ fn serial_number(key: &Key) -> SerialNumber {
 }
 
 fn validity(start: u64, seconds: u64) -> Validity {
-    Validity {
-        not_before: time(start),
-        not_after: time(start + seconds),
-    }
+    Validity { not_before: time(start), not_after: time(start + seconds) }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "what is minted begins in 2026 and ends before 2050"
-)]
+#[expect(clippy::expect_used, reason = "what is minted begins in 2026 and ends before 2050")]
 fn time(seconds: u64) -> Time {
     let since_1970 = Duration::from_secs(seconds);
     Time::UtcTime(UtcTime::from_unix_duration(since_1970).expect("the year is below 2050"))

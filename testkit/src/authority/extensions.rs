@@ -36,10 +36,7 @@ pub(super) fn of_authority(rank: Rank, key: &Key, issuer: &Key) -> Vec<Extension
         Rank::Root => None,
         Rank::Intermediate => Some(0),
     };
-    let constraints = BasicConstraints {
-        ca: true,
-        path_len_constraint,
-    };
+    let constraints = BasicConstraints { ca: true, path_len_constraint };
     let usage = KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign);
     let mut extensions = vec![
         extension(&usage, Weight::Critical),
@@ -77,10 +74,7 @@ pub(super) fn timestamps(list: Vec<u8>) -> Extension {
 }
 
 /// The DER encoding of something that was made here.
-#[expect(
-    clippy::expect_used,
-    reason = "only over-long values do not encode, and none here has 256 MiB"
-)]
+#[expect(clippy::expect_used, reason = "only over-long values do not encode, and none here has 256 MiB")]
 pub(super) fn encoded(value: &impl Encode) -> Vec<u8> {
     value.to_der().expect("the value encodes")
 }
@@ -134,10 +128,7 @@ fn general_name(name: &San) -> GeneralName {
     }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "`San` documents the limit, and a test that breaks it is wrong"
-)]
+#[expect(clippy::expect_used, reason = "`San` documents the limit, and a test that breaks it is wrong")]
 fn ascii(text: &str) -> Ia5String {
     Ia5String::new(text).expect("the name is ASCII")
 }

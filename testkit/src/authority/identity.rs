@@ -40,11 +40,7 @@ pub enum San {
 impl Identity {
     /// A subject and nothing more.
     pub fn new(issuer: &str, subject: San) -> Self {
-        Self {
-            issuer: issuer.to_owned(),
-            subject,
-            claims: Vec::new(),
-        }
+        Self { issuer: issuer.to_owned(), subject, claims: Vec::new() }
     }
 
     /// A person or a service account.
@@ -83,10 +79,11 @@ impl Identity {
             (21, &format!("{repository_uri}/actions/runs/1/attempts/1")),
             (22, "public"),
         ];
-        claims.into_iter().fold(
-            Self::new(GITHUB_ISSUER, San::Uri(uri.clone())),
-            |identity, (number, value)| identity.with_claim(number, value),
-        )
+        claims
+            .into_iter()
+            .fold(Self::new(GITHUB_ISSUER, San::Uri(uri.clone())), |identity, (number, value)| {
+                identity.with_claim(number, value)
+            })
     }
 
     /// The same with one more claim, by its number below Fulcio's arc.
@@ -107,28 +104,18 @@ impl San {
 }
 
 /// An identifier below Fulcio's arc.
-#[expect(
-    clippy::expect_used,
-    reason = "the arc is short and an identifier has room for more"
-)]
+#[expect(clippy::expect_used, reason = "the arc is short and an identifier has room for more")]
 pub(super) fn fulcio(number: u32) -> ObjectIdentifier {
     FULCIO.push_arc(number).expect("the arc has room")
 }
 
 /// The number below Fulcio's arc, if the identifier is there.
 pub(super) fn fulcio_number(identifier: &ObjectIdentifier) -> Option<u32> {
-    (identifier.parent() == Some(FULCIO))
-        .then(|| identifier.arcs().last())
-        .flatten()
+    (identifier.parent() == Some(FULCIO)).then(|| identifier.arcs().last()).flatten()
 }
 
 /// What GitHub calls a database id: some decimal number that stays the same.
 fn number_of(name: &str) -> String {
     let digest = Digest::of(name.as_bytes());
-    digest
-        .hash()
-        .iter()
-        .take(4)
-        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-        .to_string()
+    digest.hash().iter().take(4).fold(0_u64, |number, byte| number << 8 | u64::from(*byte)).to_string()
 }

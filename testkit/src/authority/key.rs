@@ -23,14 +23,8 @@ impl Key {
     )]
     pub(super) fn seeded(seed: &str) -> Self {
         let secret = SigningKey::from_slice(&Sha256::digest(seed)).expect("the seed makes a key");
-        let public = secret
-            .verifying_key()
-            .to_public_key_der()
-            .expect("a point encodes");
-        Self {
-            spki: public.into_vec(),
-            secret,
-        }
+        let public = secret.verifying_key().to_public_key_der().expect("a point encodes");
+        Self { spki: public.into_vec(), secret }
     }
 
     /// An ECDSA signature with SHA-256, in DER.
@@ -64,8 +58,6 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key")
-            .field("id", &hex::encode(self.log_id()))
-            .finish()
+        f.debug_struct("Key").field("id", &hex::encode(self.log_id())).finish()
     }
 }

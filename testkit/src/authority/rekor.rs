@@ -39,19 +39,12 @@ pub(super) struct Entry {
 impl TransparencyLog {
     pub(super) fn new(key: Key) -> Self {
         let entries_of_others = (0..ENTRIES_OF_OTHERS).map(|number| merkle::leaf(&[number]));
-        Self {
-            id: key.log_id(),
-            key,
-            leaves: Mutex::new(entries_of_others.collect()),
-        }
+        Self { id: key.log_id(), key, leaves: Mutex::new(entries_of_others.collect()) }
     }
 
     /// A log that goes by the identifier of another, but does not have its key.
     pub(super) fn impersonating(other: &Self, key: Key) -> Self {
-        Self {
-            id: other.id,
-            ..Self::new(key)
-        }
+        Self { id: other.id, ..Self::new(key) }
     }
 
     pub(super) fn key(&self) -> &Key {
@@ -66,13 +59,8 @@ impl TransparencyLog {
             leaves.push(merkle::leaf(&body));
             leaves.len() - 1
         };
-        let mut entry = Entry {
-            body,
-            tree_index,
-            integrated_time: time,
-            log_id: self.id,
-            promise: Vec::new(),
-        };
+        let mut entry =
+            Entry { body, tree_index, integrated_time: time, log_id: self.id, promise: Vec::new() };
         entry.promise = self.key.sign(entry.signed_part().as_bytes());
         entry
     }
@@ -119,18 +107,12 @@ impl Entry {
     /// The entry and its promise as cosign annotates a layer: the text of `dev.sigstore.cosign/bundle`.
     pub(super) fn annotation(&self) -> String {
         let promise = BASE64.encode(&self.promise);
-        format!(
-            r#"{{"SignedEntryTimestamp":"{promise}","Payload":{}}}"#,
-            self.signed_part()
-        )
+        format!(r#"{{"SignedEntryTimestamp":"{promise}","Payload":{}}}"#, self.signed_part())
     }
 
     /// The entry with a later time than the log promised.
     pub(super) fn postdated(self) -> Self {
-        Self {
-            integrated_time: self.integrated_time + 1,
-            ..self
-        }
+        Self { integrated_time: self.integrated_time + 1, ..self }
     }
 
     /// What the promise is signed over: canonical JSON (RFC 8785), whose keys are in this order.

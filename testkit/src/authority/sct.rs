@@ -25,9 +25,7 @@ pub(super) struct Precertificate<'a> {
 
 impl CertificateLog {
     pub(super) fn new(seed: &str) -> Self {
-        Self {
-            key: Key::seeded(&format!("{seed}/ctfe")),
-        }
+        Self { key: Key::seeded(&format!("{seed}/ctfe")) }
     }
 
     pub(super) fn key(&self) -> &Key {
@@ -86,10 +84,7 @@ mod tests {
     #[test]
     fn a_timestamp_list_has_the_layout_of_the_specification() {
         let log = CertificateLog::new("seed");
-        let precertificate = Precertificate {
-            issuer_key_hash: [7; 32],
-            tbs: b"content",
-        };
+        let precertificate = Precertificate { issuer_key_hash: [7; 32], tbs: b"content" };
         let list = log.timestamps(&precertificate, 0x0102_0304_0506_0708);
 
         let (timestamp, signature) = list[4..].split_at(1 + 32 + 8 + 2 + 2 + 2);
@@ -99,21 +94,11 @@ mod tests {
         assert_eq!(timestamp[1..33], log.key.log_id());
         assert_eq!(timestamp[33..41], [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(timestamp[41..45], [0, 0, 4, 3]);
-        assert_eq!(
-            timestamp[45..],
-            u16::try_from(signature.len()).unwrap().to_be_bytes()
-        );
+        assert_eq!(timestamp[45..], u16::try_from(signature.len()).unwrap().to_be_bytes());
 
-        let message = [
-            &[0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1][..],
-            &[7; 32],
-            &[0, 0, 7],
-            b"content",
-            &[0, 0],
-        ]
-        .concat();
+        let message =
+            [&[0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1][..], &[7; 32], &[0, 0, 7], b"content", &[0, 0]].concat();
         let key = VerifyingKey::from_public_key_der(log.key.spki()).unwrap();
-        key.verify(&message, &DerSignature::from_bytes(signature).unwrap())
-            .unwrap();
+        key.verify(&message, &DerSignature::from_bytes(signature).unwrap()).unwrap();
     }
 }

@@ -91,13 +91,7 @@ pub fn signature_manifest(layers: &[SignedLayer]) -> SignatureManifest {
         config: descriptor("application/vnd.oci.image.config.v1+json", &config, None),
         layers: layers
             .iter()
-            .map(|layer| {
-                descriptor(
-                    MediaType::SIMPLE_SIGNING,
-                    &layer.payload,
-                    Some(&layer.annotations),
-                )
-            })
+            .map(|layer| descriptor(MediaType::SIMPLE_SIGNING, &layer.payload, Some(&layer.annotations)))
             .collect(),
     };
     SignatureManifest {
@@ -113,18 +107,10 @@ fn descriptor<'a>(
     content: &[u8],
     annotations: Option<&'a BTreeMap<String, String>>,
 ) -> Descriptor<'a> {
-    Descriptor {
-        media_type,
-        size: content.len(),
-        digest: Digest::of(content),
-        annotations,
-    }
+    Descriptor { media_type, size: content.len(), digest: Digest::of(content), annotations }
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "maps here have text for keys, and writing to memory does not fail"
-)]
+#[expect(clippy::expect_used, reason = "maps here have text for keys, and writing to memory does not fail")]
 fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).expect("the document serializes").into()
 }

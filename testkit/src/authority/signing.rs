@@ -42,11 +42,7 @@ impl<'a> Signing<'a> {
             moment: Moment::of(number),
             log: &authority.log,
         }
-        .certified(
-            &authority.certificates,
-            Some(&authority.certificate_log),
-            identity,
-        )
+        .certified(&authority.certificates, Some(&authority.certificate_log), identity)
     }
 
     /// The same under a certificate by this authority, with the timestamp of this log.
@@ -70,10 +66,7 @@ impl<'a> Signing<'a> {
 
     /// The same with the key of another signing, under the same certificate.
     pub(super) fn by_key_of(self, other: Self) -> Self {
-        Self {
-            key: other.key,
-            ..self
-        }
+        Self { key: other.key, ..self }
     }
 
     /// The same, recorded so many seconds after the certificate began.
@@ -91,9 +84,7 @@ impl<'a> Signing<'a> {
     pub(super) fn record(&self) -> (Vec<u8>, Entry) {
         let signature = self.key.sign(&self.payload);
         let certificate = pem([self.certificate()]);
-        let entry = self
-            .log
-            .record(&self.payload, &signature, &certificate, self.moment.logged);
+        let entry = self.log.record(&self.payload, &signature, &certificate, self.moment.logged);
         (signature, entry)
     }
 
@@ -138,9 +129,6 @@ impl Moment {
     /// One signing each second, from a minute after the start, and recorded five seconds later.
     fn of(number: u64) -> Self {
         let issued = START + 60 + number;
-        Self {
-            issued,
-            logged: issued + 5,
-        }
+        Self { issued, logged: issued + 5 }
     }
 }

@@ -34,11 +34,7 @@ fn check(spki: &[u8], message: &[u8], signature: &[u8]) {
 }
 
 fn spki(certificate: &Certificate) -> Vec<u8> {
-    certificate
-        .tbs_certificate
-        .subject_public_key_info
-        .to_der()
-        .unwrap()
+    certificate.tbs_certificate.subject_public_key_info.to_der().unwrap()
 }
 
 fn leaf(layer: &SignedLayer) -> Certificate {
@@ -49,10 +45,7 @@ fn leaf(layer: &SignedLayer) -> Certificate {
 fn claim(certificate: &Certificate, number: u32) -> Vec<u8> {
     let extensions = certificate.tbs_certificate.extensions.as_ref().unwrap();
     let wanted = identity::fulcio(number);
-    let found = extensions
-        .iter()
-        .find(|extension| extension.extn_id == wanted)
-        .unwrap();
+    let found = extensions.iter().find(|extension| extension.extn_id == wanted).unwrap();
     found.extn_value.as_bytes().to_vec()
 }
 
@@ -136,11 +129,7 @@ fn every_kind_of_name_goes_into_a_certificate() {
     let authority = Authority::new("seed");
     let kind = |subject| {
         let layer = authority.sign(&image(), "app", &Identity::new("https://issuer.example", subject));
-        let (_, names) = leaf(&layer)
-            .tbs_certificate
-            .get::<SubjectAltName>()
-            .unwrap()
-            .unwrap();
+        let (_, names) = leaf(&layer).tbs_certificate.get::<SubjectAltName>().unwrap().unwrap();
         names.0[0].clone()
     };
     assert!(matches!(
@@ -163,11 +152,7 @@ fn the_log_promises_the_entry_of_this_signature() {
     let layer = sign(&authority);
     let (payload, promise) = log_entry(&layer);
     // The payload's keys are sorted, which is all that canonical JSON asks of one like it.
-    check(
-        authority.log.key().spki(),
-        payload.to_string().as_bytes(),
-        &promise,
-    );
+    check(authority.log.key().spki(), payload.to_string().as_bytes(), &promise);
 
     let body: Value = serde_json::from_slice(&bytes_of(&payload["body"])).unwrap();
     let spec = &body["spec"];
@@ -187,16 +172,8 @@ fn a_bundle_carries_a_checkpoint_over_the_root_that_its_proof_names() {
 
     let (note, signatures) = envelope.split_once("\n\n").unwrap();
     let lines: Vec<&str> = note.lines().collect();
-    assert_eq!(
-        lines[1..],
-        [
-            proof["treeSize"].as_str().unwrap(),
-            proof["rootHash"].as_str().unwrap()
-        ]
-    );
-    let signature = BASE64
-        .decode(signatures.trim_end().rsplit(' ').next().unwrap())
-        .unwrap();
+    assert_eq!(lines[1..], [proof["treeSize"].as_str().unwrap(), proof["rootHash"].as_str().unwrap()]);
+    let signature = BASE64.decode(signatures.trim_end().rsplit(' ').next().unwrap()).unwrap();
     let log = authority.log.key();
     assert_eq!(signature[..4], log.log_id()[..4]);
     check(log.spki(), format!("{note}\n").as_bytes(), &signature[4..]);
@@ -211,10 +188,7 @@ fn a_bundle_carries_a_checkpoint_over_the_root_that_its_proof_names() {
 fn the_trust_root_names_the_parties_and_no_stranger() {
     let authority = Authority::new("seed");
     let root: Value = serde_json::from_str(&authority.trusted_root()).unwrap();
-    for (list, key) in [
-        ("tlogs", authority.log.key()),
-        ("ctlogs", authority.certificate_log.key()),
-    ] {
+    for (list, key) in [("tlogs", authority.log.key()), ("ctlogs", authority.certificate_log.key())] {
         let [log] = &root[list].as_array().unwrap()[..] else {
             panic!("{list}");
         };
@@ -223,12 +197,8 @@ fn the_trust_root_names_the_parties_and_no_stranger() {
         assert_eq!(log["publicKey"]["validFor"]["start"], "2026-01-01T00:00:00Z");
     }
     let chain = &root["certificateAuthorities"][0]["certChain"]["certificates"];
-    let chain: Vec<Vec<u8>> = chain
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|certificate| bytes_of(&certificate["rawBytes"]))
-        .collect();
+    let chain: Vec<Vec<u8>> =
+        chain.as_array().unwrap().iter().map(|certificate| bytes_of(&certificate["rawBytes"])).collect();
     assert_eq!(chain, authority.certificates.chain());
 }
 

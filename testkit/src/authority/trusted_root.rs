@@ -20,9 +20,7 @@ pub(super) fn document(
     certificate_log: &CertificateLog,
     log: &TransparencyLog,
 ) -> String {
-    let chain = certificates
-        .chain()
-        .map(|certificate| json!({"rawBytes": BASE64.encode(certificate)}));
+    let chain = certificates.chain().map(|certificate| json!({"rawBytes": BASE64.encode(certificate)}));
     let root = json!({
         "certificateAuthorities": [{
             "certChain": {"certificates": chain},

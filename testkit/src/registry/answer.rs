@@ -39,11 +39,7 @@ fn token_for(shared: &Shared, seen: &Seen) -> Response<Bytes> {
     }
     let scope = token::parameter(seen, "scope").unwrap_or_default();
     let body = json!({"token": token::issue(&scope), "expires_in": auth.expires_in()});
-    content(
-        StatusCode::OK,
-        "application/json",
-        body.to_string().into_bytes().into(),
-    )
+    content(StatusCode::OK, "application/json", body.to_string().into_bytes().into())
 }
 
 /// What a request needs to be allowed, in the words of the
@@ -77,11 +73,7 @@ fn read(shared: &Shared, seen: &Seen) -> Response<Bytes> {
         Ok(Endpoint::Tags(name)) => match shared.content().tags(name.as_str()) {
             Some(tags) => {
                 let list = json!({"name": name.as_str(), "tags": tags});
-                content(
-                    StatusCode::OK,
-                    "application/json",
-                    list.to_string().into_bytes().into(),
-                )
+                content(StatusCode::OK, "application/json", list.to_string().into_bytes().into())
             }
             None => failure(StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
         },
@@ -140,10 +132,7 @@ pub(super) fn digest_header(mut answer: Response<Bytes>, digest: &Digest) -> Res
     answer
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "what tests put is sent, so it has to fit a header"
-)]
+#[expect(clippy::expect_used, reason = "what tests put is sent, so it has to fit a header")]
 pub(super) fn set(answer: &mut Response<Bytes>, name: HeaderName, value: &str) {
     let value = HeaderValue::from_str(value).expect("visible characters");
     answer.headers_mut().insert(name, value);

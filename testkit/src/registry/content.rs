@@ -30,10 +30,7 @@ pub(super) struct Stored {
 
 impl Content {
     pub(super) fn new(referrers: Referrers) -> Self {
-        Self {
-            referrers,
-            repositories: BTreeMap::new(),
-        }
+        Self { referrers, repositories: BTreeMap::new() }
     }
 
     pub(super) fn put_blob(&mut self, repository: &str, bytes: Bytes) -> Digest {
@@ -52,9 +49,7 @@ impl Content {
         let digest = Digest::of(&bytes);
         let subject = subject(&bytes);
         let media_type = media_type.to_owned();
-        self.within(repository)
-            .manifests
-            .insert(digest, Stored { media_type, bytes });
+        self.within(repository).manifests.insert(digest, Stored { media_type, bytes });
         if let Some(tag) = tag {
             self.tag(repository, tag, digest);
         }
@@ -105,10 +100,7 @@ impl Content {
         };
         let stored = match digest.algorithm() {
             Algorithm::Sha256 => repository.manifests.get(digest),
-            Algorithm::Sha512 => repository
-                .manifests
-                .values()
-                .find(|stored| is(digest, &stored.bytes)),
+            Algorithm::Sha512 => repository.manifests.values().find(|stored| is(digest, &stored.bytes)),
         };
         stored.cloned()
     }
@@ -154,9 +146,7 @@ fn subject(manifest: &[u8]) -> Option<Digest> {
 
 fn entry(digest: &Digest, stored: &Stored) -> Value {
     let document: Value = serde_json::from_slice(&stored.bytes).unwrap_or_default();
-    let artifact_type = document
-        .get("artifactType")
-        .or_else(|| document.pointer("/config/mediaType"));
+    let artifact_type = document.get("artifactType").or_else(|| document.pointer("/config/mediaType"));
     let mut entry = json!({
         "mediaType": stored.media_type,
         "digest": digest,

@@ -61,18 +61,11 @@ pub(super) type Matching = Box<dyn Fn(&Seen) -> bool + Send + Sync>;
 
 impl Faults {
     pub(super) fn new() -> Self {
-        Self {
-            rules: Mutex::default(),
-            released: watch::Sender::new(()),
-        }
+        Self { rules: Mutex::default(), released: watch::Sender::new(()) }
     }
 
     pub(super) fn add(&self, matching: Matching, fault: Fault, left: Option<usize>) {
-        self.lock().push(Rule {
-            matching,
-            fault,
-            left,
-        });
+        self.lock().push(Rule { matching, fault, left });
     }
 
     pub(super) fn clear(&self) {
@@ -86,9 +79,7 @@ impl Faults {
     /// The fault to commit on this request, counted as committed.
     pub(super) fn next_for(&self, seen: &Seen) -> Option<Fault> {
         let mut rules = self.lock();
-        let rule = rules
-            .iter_mut()
-            .find(|rule| rule.left != Some(0) && (rule.matching)(seen))?;
+        let rule = rules.iter_mut().find(|rule| rule.left != Some(0) && (rule.matching)(seen))?;
         rule.left = rule.left.map(|left| left - 1);
         Some(rule.fault.clone())
     }
@@ -142,9 +133,7 @@ async fn breaking() -> io::Result<Bytes> {
 fn status_with(status: u16, headers: Vec<(&'static str, String)>) -> Response<Body> {
     let mut answer = Response::new(whole(Bytes::new()));
     *answer.status_mut() = StatusCode::from_u16(status).expect("a status");
-    headers.into_iter().fold(answer, |answer, (name, value)| {
-        append_header(answer, name, &value)
-    })
+    headers.into_iter().fold(answer, |answer, (name, value)| append_header(answer, name, &value))
 }
 
 #[expect(clippy::expect_used, reason = "tests write valid headers")]

@@ -28,11 +28,7 @@ pub(super) fn part(header: Option<&str>, length: usize) -> Part {
         (None, Some(count)) if first.is_empty() => length.saturating_sub(count)..length,
         _ => return Part::Whole,
     };
-    if range.start < range.end {
-        Part::Some(range)
-    } else {
-        Part::Unsatisfiable
-    }
+    if range.start < range.end { Part::Some(range) } else { Part::Unsatisfiable }
 }
 
 #[cfg(test)]

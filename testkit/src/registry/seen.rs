@@ -62,10 +62,7 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn new() -> Self {
-        Self {
-            seen: Mutex::default(),
-            news: watch::Sender::new(()),
-        }
+        Self { seen: Mutex::default(), news: watch::Sender::new(()) }
     }
 
     pub(super) fn add(&self, seen: Seen) {

@@ -97,12 +97,7 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<
         // An error closes the connection without an answer.
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
-    let body = request
-        .into_body()
-        .collect()
-        .await
-        .map_err(io::Error::other)?
-        .to_bytes();
+    let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
     let right = answer(&shared, &seen, &body);
     Ok(match fault {
         Some(fault) => fault.spoil(right),

@@ -20,23 +20,16 @@ struct Answer {
 async fn ask(method: &str, url: String, headers: &[(&str, &str)]) -> Option<Answer> {
     let request = headers
         .iter()
-        .fold(
-            http::Request::builder().method(method).uri(url),
-            |request, (name, value)| request.header(*name, *value),
-        )
+        .fold(http::Request::builder().method(method).uri(url), |request, (name, value)| {
+            request.header(*name, *value)
+        })
         .body(Empty::<Bytes>::new())
         .unwrap();
-    let client = Client::builder(TokioExecutor::new())
-        .retry_canceled_requests(false)
-        .build_http();
+    let client = Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build_http();
     let answer = client.request(request).await.ok()?;
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.ok().map(|body| body.to_bytes());
-    Some(Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body,
-    })
+    Some(Answer { status: parts.status, headers: parts.headers, body })
 }
 
 async fn get(url: String) -> Answer {
@@ -50,10 +43,7 @@ async fn a_pull_finds_every_part() {
     let digest = image.push_to(&registry, "acme/app", Some("v1"));
     let base = format!("{}/v2/acme/app", registry.url());
 
-    assert_eq!(
-        get(format!("{}/v2/", registry.url())).await.status,
-        StatusCode::OK
-    );
+    assert_eq!(get(format!("{}/v2/", registry.url())).await.status, StatusCode::OK);
     for version in ["v1".to_owned(), digest.to_string()] {
         let answer = get(format!("{base}/manifests/{version}")).await;
         assert_eq!(answer.body.as_ref(), Some(&image.manifest));
@@ -61,10 +51,7 @@ async fn a_pull_finds_every_part() {
         assert_eq!(answer.headers["docker-content-digest"], digest.to_string());
     }
     let head = ask("HEAD", format!("{base}/manifests/v1"), &[]).await.unwrap();
-    assert_eq!(
-        head.headers["content-length"],
-        image.manifest.len().to_string().as_str()
-    );
+    assert_eq!(head.headers["content-length"], image.manifest.len().to_string().as_str());
     assert_eq!(head.body, Some(Bytes::new()));
 
     let layer = format!("{base}/blobs/{}", Digest::of(&image.layers[1]));
@@ -91,20 +78,15 @@ async fn referrers_are_found_in_the_way_of_the_registry() {
         (Referrers::FallbackTag, StatusCode::NOT_FOUND, StatusCode::OK),
         (Referrers::None, StatusCode::NOT_FOUND, StatusCode::NOT_FOUND),
     ] {
-        let registry = Registry::start_with(Options {
-            referrers,
-            ..Options::default()
-        })
-        .await;
+        let registry = Registry::start_with(Options { referrers, ..Options::default() }).await;
         let digest = registry.put_manifest("a", None, MediaType::OCI_MANIFEST, referrer_of(&subject));
         let base = format!("{}/v2/a", registry.url());
         let by_api = get(format!("{base}/referrers/{subject}")).await;
         let by_tag = get(format!("{base}/manifests/sha256-{}", subject.hex())).await;
         assert_eq!((by_api.status, by_tag.status), (api, tag), "{referrers:?}");
         for answer in [by_api, by_tag] {
-            let listed = String::from_utf8(answer.body.unwrap().to_vec())
-                .unwrap()
-                .contains(&digest.to_string());
+            let listed =
+                String::from_utf8(answer.body.unwrap().to_vec()).unwrap().contains(&digest.to_string());
             assert_eq!(listed, answer.status == StatusCode::OK);
         }
     }
@@ -112,11 +94,9 @@ async fn referrers_are_found_in_the_way_of_the_registry() {
 
 #[tokio::test]
 async fn tokens_are_given_to_who_knows_the_password_and_good_for_one_scope() {
-    let registry = Registry::start_with(Options {
-        auth: Some(Auth::bearer("user", "secret")),
-        ..Options::default()
-    })
-    .await;
+    let registry =
+        Registry::start_with(Options { auth: Some(Auth::bearer("user", "secret")), ..Options::default() })
+            .await;
     registry.put_blob("a", "x");
     let blob = format!("{}/v2/a/blobs/{}", registry.url(), Digest::of(b"x"));
     let challenged = get(blob.clone()).await;
@@ -125,10 +105,7 @@ async fn tokens_are_given_to_who_knows_the_password_and_good_for_one_scope() {
     assert!(challenge.contains(&format!(r#"realm="{}/token""#, registry.url())));
 
     let realm = |scope: &str| format!("{}/token?service=testkit&scope={scope}", registry.url());
-    assert_eq!(
-        get(realm("repository:a:pull")).await.status,
-        StatusCode::UNAUTHORIZED
-    );
+    assert_eq!(get(realm("repository:a:pull")).await.status, StatusCode::UNAUTHORIZED);
     let basic = [("authorization", "Basic dXNlcjpzZWNyZXQ=")];
     for (scope, status) in [
         ("repository%3Aa%3Apull", StatusCode::OK),
@@ -139,10 +116,7 @@ async fn tokens_are_given_to_who_knows_the_password_and_good_for_one_scope() {
         let token: serde_json::Value = serde_json::from_slice(&answer.body.unwrap()).unwrap();
         let bearer = format!("Bearer {}", token["token"].as_str().unwrap());
         let with_token = [("authorization", bearer.as_str())];
-        assert_eq!(
-            ask("GET", blob.clone(), &with_token).await.unwrap().status,
-            status
-        );
+        assert_eq!(ask("GET", blob.clone(), &with_token).await.unwrap().status, status);
         registry.revoke_tokens();
         let revoked = ask("GET", blob.clone(), &with_token).await.unwrap();
         assert_eq!(revoked.status, StatusCode::UNAUTHORIZED);

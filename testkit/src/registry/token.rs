@@ -58,40 +58,25 @@ impl Auth {
     /// Tokens of the registry's own for whoever knows the password.
     pub fn bearer(username: &str, password: &str) -> Self {
         Self {
-            login: Login::Only {
-                username: username.to_owned(),
-                password: password.to_owned(),
-            },
-            challenge: Challenge::Bearer {
-                realm: RealmAt::Own,
-                expires_in: 300,
-            },
+            login: Login::Only { username: username.to_owned(), password: password.to_owned() },
+            challenge: Challenge::Bearer { realm: RealmAt::Own, expires_in: 300 },
         }
     }
 
     /// Tokens of the registry's own for everybody.
     pub fn anonymous() -> Self {
-        Self {
-            login: Login::Anyone,
-            ..Self::bearer("", "")
-        }
+        Self { login: Login::Anyone, ..Self::bearer("", "") }
     }
 
     /// The password itself, at every request.
     pub fn basic(username: &str, password: &str) -> Self {
-        Self {
-            challenge: Challenge::Basic,
-            ..Self::bearer(username, password)
-        }
+        Self { challenge: Challenge::Basic, ..Self::bearer(username, password) }
     }
 
     /// The same, with tokens to be had elsewhere.
     #[must_use]
     pub fn with_realm(self, url: String) -> Self {
-        self.with_challenge(|expires_in| Challenge::Bearer {
-            realm: RealmAt::Other(url),
-            expires_in,
-        })
+        self.with_challenge(|expires_in| Challenge::Bearer { realm: RealmAt::Other(url), expires_in })
     }
 
     /// The same, with tokens that say they last so many seconds.
@@ -157,14 +142,9 @@ impl Auth {
 /// The value of a parameter of the query, decoded; its first, if there are several.
 pub(super) fn parameter(seen: &Seen, name: &str) -> Option<String> {
     let query = seen.query.as_deref()?;
-    let (_, value) = query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(key, _)| *key == name)?;
-    percent_decode_str(value)
-        .decode_utf8()
-        .ok()
-        .map(|value| value.into_owned())
+    let (_, value) =
+        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?;
+    percent_decode_str(value).decode_utf8().ok().map(|value| value.into_owned())
 }
 
 /// How many tokens there have been, in this process. A token's number says whether it was issued before a revocation.
@@ -190,9 +170,7 @@ fn read(token: &str) -> Option<(u64, String)> {
 /// Whether a granted `repository:<name>:<actions>` is good for a wanted one of a single action.
 fn covers(granted: &str, wanted: &str) -> bool {
     let split = |scope: &str| {
-        scope
-            .rsplit_once(':')
-            .map(|(resource, actions)| (resource.to_owned(), actions.to_owned()))
+        scope.rsplit_once(':').map(|(resource, actions)| (resource.to_owned(), actions.to_owned()))
     };
     match (split(granted), split(wanted)) {
         (_, None) => true,

@@ -62,9 +62,7 @@ pub(super) fn write(shared: &Shared, seen: &Seen, body: &Bytes) -> Response<Byte
                 }
                 TagOrDigest::Digest(_) => None,
             };
-            let digest = shared
-                .content()
-                .put_manifest(name.as_str(), tag, media_type, body.clone());
+            let digest = shared.content().put_manifest(name.as_str(), tag, media_type, body.clone());
             digest_header(empty(StatusCode::CREATED), &digest)
         }
         _ => failure(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
@@ -106,10 +104,6 @@ fn ended(shared: &Shared, seen: &Seen, name: &str, id: u64, body: &[u8]) -> Resp
 
 fn located(status: StatusCode, name: &str, id: u64) -> Response<Bytes> {
     let mut answer = empty(status);
-    super::answer::set(
-        &mut answer,
-        header::LOCATION,
-        &format!("/v2/{name}/blobs/uploads/{id}"),
-    );
+    super::answer::set(&mut answer, header::LOCATION, &format!("/v2/{name}/blobs/uploads/{id}"));
     answer
 }

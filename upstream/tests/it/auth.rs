@@ -6,7 +6,7 @@ use testkit::image::Image;
 use testkit::registry::{Auth, Fault, Registry, Seen};
 use upstream::{Credentials, FetchError, Settings, Upstream};
 
-use crate::{all_words, by_tag, guarded, repository, settings, with_password};
+use crate::{all_words, by_tag, guarded, impatient, repository, settings, with_password};
 
 const BASIC: &str = "Basic dXNlcjpzZWNyZXQ=";
 
@@ -151,7 +151,7 @@ async fn a_wrong_password_is_said_to_be_refused_and_never_repeated() {
 #[tokio::test]
 async fn a_realm_s_failure_is_not_mistaken_for_the_content_s() {
     let registry = guarded(Auth::bearer("user", "secret")).await;
-    let upstream = Upstream::new(with_password(&registry)).unwrap();
+    let upstream = Upstream::new(impatient(with_password(&registry))).unwrap();
     for (fault, transient) in [
         (Fault::Status(404), false),
         (Fault::Endless, false),

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::Digest;
 use testkit::registry::{Fault, Registry, Seen};
-use upstream::{Awaited, Body, FetchError, Outage};
+use upstream::{Awaited, Body, FetchError, Outage, Upstream};
 
-use crate::{repository, upstream};
+use crate::{impatient, repository, settings, upstream};
 
 async fn all(body: Body) -> Result<Bytes, FetchError> {
     let pieces: Vec<_> = body.stream.try_collect().await?;
@@ -41,6 +41,7 @@ async fn a_blob_that_is_cut_off_ends_in_an_error() {
         "{outcome:?}"
     );
 
+    let upstream = Upstream::new(impatient(settings(&registry.url()))).unwrap();
     registry.fault_times(1, Seen::is_blob, Fault::Stall(3));
     let mut body = upstream.blob(&repository(), &digest).await.unwrap();
     assert_eq!(body.stream.next().await.unwrap().unwrap(), "con");

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use testkit::image::Image;
 use testkit::registry::{Fault, Registry, Seen};
-use upstream::{Awaited, FetchError, Outage, Upstream};
+use upstream::{Awaited, FetchError, Outage, Settings, Upstream};
 
-use crate::{by_tag, repository, settings, upstream};
+use crate::{by_tag, impatient, repository, settings, upstream};
 
 /// What comes of a fault that persists, and how many requests were made of it.
 async fn outcome(fault: Fault) -> (FetchError, usize) {
+    outcome_within(fault, |settings| settings).await
+}
+
+async fn outcome_within(fault: Fault, limits: impl FnOnce(Settings) -> Settings) -> (FetchError, usize) {
     let registry = Registry::start().await;
     Image::random(1).push_to(&registry, "acme/app", Some("v1"));
     registry.fault(Seen::is_manifest, fault);
@@ -81,7 +85,7 @@ async fn a_failure_that_passes_goes_unnoticed() {
 #[tokio::test]
 async fn silence_is_an_outage_and_not_waited_for_twice() {
     for (fault, awaited) in [(Fault::Hang, Awaited::Headers), (Fault::Stall(3), Awaited::Body)] {
-        let (error, tries) = outcome(fault).await;
+        let (error, tries) = outcome_within(fault, impatient).await;
         assert!(
             matches!(&error, FetchError::Unavailable(outage) if matches!(**outage, Outage::TimedOut(what) if what == awaited)),
             "{error:?}"

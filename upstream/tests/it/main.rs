@@ -14,17 +14,25 @@ use oci::{Repository, Tag, TagOrDigest};
 use testkit::registry::{Auth, Options, Registry};
 use upstream::{Credentials, Endpoint, Settings, Timeouts, Upstream};
 
-/// Settings for a registry at this URL, which is not waited for long.
+/// Settings for a registry at this URL, with time limits that no test waits for.
 fn settings(url: &str) -> Settings {
     let endpoint: Endpoint = url.parse().unwrap();
     let mut settings = Settings::new("registry.example".parse().unwrap(), endpoint);
-    settings.timeouts = Timeouts {
-        connect: Duration::from_millis(500),
-        headers: Duration::from_millis(100),
-        body: Duration::from_millis(400),
-        backoff: Duration::from_millis(4),
-    };
+    settings.timeouts.backoff = Duration::from_millis(4);
     settings
+}
+
+/// The same for tests of the time limits.
+fn impatient(settings: Settings) -> Settings {
+    Settings {
+        timeouts: Timeouts {
+            connect: Duration::from_millis(100),
+            headers: Duration::from_millis(100),
+            body: Duration::from_millis(200),
+            ..settings.timeouts
+        },
+        ..settings
+    }
 }
 
 fn upstream(registry: &Registry) -> Upstream {

@@ -22,9 +22,9 @@ impl Drop for Running {
 }
 
 /// Runs a program to its end.
-pub(super) fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(super) fn run(program: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
-    command.args(arguments).envs(environment.iter().copied());
+    command.args(arguments);
     command
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}; `scripts/install-tools e2e` installs it"))
@@ -182,11 +182,11 @@ impl Containerd {
 
     pub(super) fn pull(&self, reference: &str) -> Output {
         let pull = ["images", "pull", "--hosts-dir", &self.hosts, "--snapshotter", "native", reference];
-        run("ctr", &[["--address", &self.socket].as_slice(), &pull].concat(), &[])
+        run("ctr", &[["--address", &self.socket].as_slice(), &pull].concat())
     }
 
     pub(super) fn content(&self, digest: &Digest) -> Vec<u8> {
-        let output = run("ctr", &["--address", &self.socket, "content", "get", &digest.to_string()], &[]);
+        let output = run("ctr", &["--address", &self.socket, "content", "get", &digest.to_string()]);
         assert!(output.status.success(), "{output:?}");
         output.stdout
     }
