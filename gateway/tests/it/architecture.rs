@@ -33,7 +33,7 @@ fn direct_dependencies() -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-const OURS: &[&str] = &["oci", "policies", "verify", "cache", "upstream", "gateway", "testkit"];
+const OURS: &[&str] = &["oci", "policies", "verify", "cache", "upstream", "gateway", "testkit", "loadtest"];
 
 #[test]
 fn each_crate_names_only_what_it_may() {
@@ -46,6 +46,7 @@ fn each_crate_names_only_what_it_may() {
         ("upstream", &["oci"], &["sigstore-verify", "redb"]),
         ("gateway", &["oci", "policies", "verify", "cache", "upstream"], &["sigstore-verify", "redb"]),
         ("testkit", &["oci"], &["sigstore-verify"]),
+        ("loadtest", &["oci", "testkit"], &["sigstore-verify"]),
     ];
     assert_eq!(rule.len(), dependencies.len(), "a crate has no rule: {:?}", dependencies.keys());
     for (name, may, never) in rule {
