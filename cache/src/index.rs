@@ -103,6 +103,15 @@ impl Index {
         }
     }
 
+    /// Whether there is something under this key, or nobody can tell. Waits for the disk.
+    pub(crate) fn may_have(&self, table: Table, key: &[u8]) -> bool {
+        if let Some(queued) = self.queue.latest(table, key) {
+            return queued.is_some();
+        }
+        let found = self.disk.with(|database| table.find(database, key));
+        found.inspect_err(|error| unreadable(table, error)).map_or(true, |hit| hit.is_some())
+    }
+
     /// Queues a value for this key, or with `None` that it is forgotten. Waits while the queue is full.
     pub(crate) fn put(&self, table: Table, key: &[u8], value: Option<Arc<[u8]>>) -> Ticket {
         self.queue.put(table, key, value)

@@ -104,7 +104,7 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
     /// Remembers a value in memory alone, for this long at most: up to a tenth less, so that what came together does
     /// not go together. It takes the place of what was remembered before, on disk too.
     pub async fn keep_for(&self, key: K, value: V, for_: Duration) {
-        let remembered = Remembered { value, until: Some(Instant::now() + shortened(for_)) };
+        let remembered = Remembered { value, until: Instant::now().checked_add(shortened(for_)) };
         let Some(index) = self.0.index.clone() else {
             self.0.memory.insert(key, remembered);
             return;
@@ -195,9 +195,10 @@ impl<K: Key, V: Value> Store<K, V> {
             Some(remembered) => self.memory.insert(key.clone(), remembered),
             None => self.memory.invalidate(key),
         }
-        match index.find(self.table, bytes.as_slice()) {
-            Some(_) => index.put(self.table, bytes.as_slice(), None),
-            None => Ticket::NONE,
+        if index.may_have(self.table, bytes.as_slice()) {
+            index.put(self.table, bytes.as_slice(), None)
+        } else {
+            Ticket::NONE
         }
     }
 

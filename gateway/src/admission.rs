@@ -115,39 +115,43 @@ impl AdmissionDoor {
             Ok(question) => question,
             Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
         };
+        let decision = self.decisions.next();
         let answer = match act {
             Act::Mutate => self.mutate(&question, deadline).await,
             Act::Validate => self.validate(&question, deadline).await,
         };
+        let answer = answer.named(decision);
         self.metrics.reviewed(act, answer.allowed(), started.elapsed());
-        self.log(act, &question, &answer, started);
+        log(act, &question, &answer, started);
         json(answer.encode())
     }
+}
 
-    fn log(&self, act: Act, question: &AdmissionRequest<'_>, answer: &Answer<'_>, started: Instant) {
-        macro_rules! event {
-            ($level:expr) => {
-                tracing::event!(
-                    target: "countersign::admission",
-                    $level,
-                    act = act.as_str(),
-                    uid = &*question.uid,
-                    kind = &*question.kind.kind,
-                    namespace = question.namespace.as_deref(),
-                    name = question.name.as_deref(),
-                    operation = &*question.operation,
-                    allowed = answer.allowed(),
-                    decision = %self.decisions.next(),
-                    microseconds = started.elapsed().as_micros() as u64,
-                    "review"
-                )
-            };
-        }
-        if answer.allowed() {
-            event!(tracing::Level::DEBUG);
-        } else {
-            event!(tracing::Level::WARN);
-        }
+/// One event a request.
+fn log(act: Act, question: &AdmissionRequest<'_>, answer: &Answer<'_>, started: Instant) {
+    macro_rules! event {
+        ($level:expr) => {
+            tracing::event!(
+                target: "countersign::admission",
+                $level,
+                act = act.as_str(),
+                uid = &*question.uid,
+                kind = &*question.kind.kind,
+                namespace = question.namespace.as_deref(),
+                name = question.name.as_deref(),
+                operation = &*question.operation,
+                allowed = answer.allowed(),
+                says = answer.message(),
+                decision = answer.decision(),
+                microseconds = started.elapsed().as_micros() as u64,
+                "review"
+            )
+        };
+    }
+    if answer.allowed() {
+        event!(tracing::Level::INFO);
+    } else {
+        event!(tracing::Level::WARN);
     }
 }
 

@@ -12,6 +12,7 @@ use thiserror::Error;
 use upstream::FetchError;
 
 use crate::place::Place;
+use crate::undecided::with_causes;
 
 /// A manifest that this repository is known to have.
 #[derive(Debug)]
@@ -153,7 +154,14 @@ impl Content {
         }
         let key = (place.name.to_string(), digest);
         let (this, place) = (self.clone(), place.clone());
-        let work = move || async move { this.fetch(&place, digest).await };
+        let work = move || async move {
+            let fetched = this.fetch(&place, digest).await;
+            if let Err(error) = &fetched {
+                let error = with_causes(error);
+                tracing::warn!(image = %place.name, %digest, %error, "a manifest could not be had");
+            }
+            fetched
+        };
         self.fetches.run(key, work).await.unwrap_or(Err(ContentError::Lost))
     }
 

@@ -12,7 +12,7 @@ use verify::Material;
 
 use crate::metrics::Metrics;
 use crate::place::Place;
-use crate::undecided::Undecided;
+use crate::undecided::{Undecided, with_causes};
 
 /// How long it is believed that an image has no signature, or none that helps.
 pub(crate) const FRESH: Duration = Duration::from_secs(30);
@@ -83,6 +83,10 @@ impl Materials {
         let work = move || async move {
             let outcome = this.fetch(&place_, digest).await;
             this.metrics.discovery(&outcome);
+            if let Err(undecided) = &outcome {
+                let error = with_causes(undecided);
+                tracing::warn!(image = %place_.name, %digest, %error, "signatures could not be found out");
+            }
             outcome
         };
         let list = self.discoveries.run(key(place, digest), work).await??;

@@ -206,11 +206,9 @@ fn base() -> Response<Body> {
     response
 }
 
-/// One event a request. What was served warm and allowed is at debug: there it is one of thousands a second, and the
-/// metrics count it.
+/// One event a request.
 fn log<B>(request: &Request<B>, outcome: &Outcome, decision: Decision, started: Instant) {
     let status = outcome.response.status();
-    let warm = outcome.source == Some(Source::Memory) && status.is_success();
     macro_rules! event {
         ($level:expr) => {
             tracing::event!(
@@ -228,9 +226,7 @@ fn log<B>(request: &Request<B>, outcome: &Outcome, decision: Decision, started: 
             )
         };
     }
-    if warm || outcome.kind == Kind::Base {
-        event!(tracing::Level::DEBUG);
-    } else if status == StatusCode::FORBIDDEN || status.is_server_error() {
+    if status == StatusCode::FORBIDDEN || status.is_server_error() {
         event!(tracing::Level::WARN);
     } else {
         event!(tracing::Level::INFO);

@@ -50,6 +50,21 @@ impl Undecided {
     }
 }
 
+/// An error and what caused it, on one line, for the log. What a client is told has less in it.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 impl From<ContentError> for Undecided {
     fn from(error: ContentError) -> Self {
         match error {

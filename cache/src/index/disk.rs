@@ -59,10 +59,6 @@ impl Disk {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors are open")]
 fn refuses_all_else(error: &redb::Error) -> bool {
-    match error {
-        redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::DatabaseClosed => true,
-        _ => false,
-    }
+    matches!(error, redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::DatabaseClosed)
 }

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde::Deserialize;
 
@@ -162,11 +163,10 @@ async fn memory_and_disk_agree_however_it_is_used() {
 async fn whoever_leaves_while_something_is_kept_stops_nothing() {
     let index = Index::in_memory();
     let things = memo(&index);
-    let mut leaving = Box::pin(things.keep(key("a"), 1));
-    assert!(futures_util::poll!(&mut leaving).is_pending());
-    drop(leaving);
-    // The same key's turn comes after it, or before it and then this is what is left.
-    things.keep(key("b"), 2).await;
+    // While another has the turn, it cannot be done at once.
+    let turn = things.0.turns.take(&KeyBytes::of(&key("a")));
+    assert_eq!(things.keep(key("a"), 1).now_or_never(), None);
+    drop(turn);
     let fresh = memo::<u32>(&index);
     while fresh.find(&key("a")).await.is_none() {
         tokio::task::yield_now().await;

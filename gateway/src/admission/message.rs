@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use policies::{Cause, Denial, PolicyFailure};
+use policies::{AuthorityFailure, Cause, Denial, PolicyFailure, Reason};
 
 /// The problems of one object, merged and ordered as policy-controller merges and orders them: those with the same
 /// message and details become one, with their paths joined; entries are sorted by message.
@@ -36,7 +36,11 @@ impl Problems {
 
     /// Adds what one policy says of the image at a path.
     pub(super) fn fail(&mut self, path: &str, subject: &policies::Subject, failure: &PolicyFailure) {
-        let details = format!("{} {}", image_of(subject), failure.message(subject));
+        let mut details = format!("{} {}", image_of(subject), failure.message(subject));
+        for identity in expected(failure) {
+            details.push_str("\nexpected ");
+            details.push_str(identity);
+        }
         self.add(format!("failed policy: {}", failure.policy), path, details);
     }
 
@@ -52,6 +56,13 @@ impl Problems {
             }
         })
     }
+}
+
+/// Who should have signed, where somebody else did. Policy-controller does not say, so it stands on lines of its own.
+fn expected(failure: &PolicyFailure) -> impl Iterator<Item = &str> {
+    let strangers = |authority: &&AuthorityFailure| matches!(authority.reason, Reason::WrongIdentity { .. });
+    let identities = failure.authorities.iter().filter(strangers).flat_map(|authority| &authority.expected);
+    identities.map(String::as_str).take(8)
 }
 
 fn image_of(subject: &policies::Subject) -> String {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::decision::Decision;
+
 /// The part of an `AdmissionReview` (`admission.k8s.io/v1`) that is a question.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,7 +98,8 @@ impl<'a> AdmissionRequest<'a> {
     }
 }
 
-/// An answer. It denies unless [`Answer::allow`] made it, which wants a proof for every image.
+/// An answer. It denies unless [`Answer::allow`] made it, which wants a proof for every image, or [`Answer::patched`],
+/// which decides nothing: what it leaves is validated.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Answer<'a> {
@@ -110,6 +113,14 @@ pub(super) struct Answer<'a> {
     patch_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<String>,
+    /// Kept by the API server in its audit log, under the webhook's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_annotations: Option<AuditAnnotations>,
+}
+
+#[derive(Debug, Serialize)]
+struct AuditAnnotations {
+    decision: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,6 +130,9 @@ struct Status {
     code: u16,
     message: String,
 }
+
+/// The status code of what could not be told.
+const UNAVAILABLE: u16 = 503;
 
 /// Why the API server may go on.
 #[derive(Debug)]
@@ -132,6 +146,42 @@ pub(super) enum Ground {
 }
 
 impl<'a> Answer<'a> {
+    /// What an answer is before anything is known.
+    fn empty(uid: &'a str) -> Self {
+        Self {
+            uid,
+            allowed: false,
+            status: None,
+            warnings: Vec::new(),
+            patch_type: None,
+            patch: None,
+            audit_annotations: None,
+        }
+    }
+
+    /// The same answer under a name, by which it is found in the logs. A person is told it, on a line of its own, where
+    /// there is more to find than the message says; other messages are known to the letter.
+    #[must_use]
+    pub(crate) fn named(mut self, decision: Decision) -> Self {
+        if let Some(status) = &mut self.status
+            && (status.code == UNAVAILABLE || status.message.contains("failed policy: "))
+        {
+            status.message.push_str(&format!("\ndecision {decision}"));
+        }
+        self.audit_annotations = Some(AuditAnnotations { decision: decision.to_string() });
+        self
+    }
+
+    /// The name it was given.
+    pub(crate) fn decision(&self) -> Option<&str> {
+        self.audit_annotations.as_ref().map(|annotations| annotations.decision.as_str())
+    }
+
+    /// What it says to a person, if it is no.
+    pub(crate) fn message(&self) -> Option<&str> {
+        self.status.as_ref().map(|status| status.message.as_str())
+    }
+
     /// Lets the API server go on.
     pub(super) fn allow(uid: &'a str, ground: Ground, warnings: Vec<String>) -> Self {
         // A proof is spent on one answer.
@@ -139,26 +189,26 @@ impl<'a> Answer<'a> {
             Ground::Images(proofs) => drop(proofs),
             Ground::StartsNothing | Ground::Mutation => {}
         }
-        Self { uid, allowed: true, status: None, warnings, patch_type: None, patch: None }
+        Self { allowed: true, warnings, ..Self::empty(uid) }
     }
 
     /// Lets the API server go on with the object changed by these JSON Patch operations.
     pub(super) fn patched(uid: &'a str, patch: &[u8], warnings: Vec<String>) -> Self {
         let patch = (!patch.is_empty()).then(|| base64_of(patch));
         let patch_type = patch.as_ref().map(|_| "JSONPatch");
-        Self { uid, allowed: true, status: None, warnings, patch_type, patch }
+        Self { allowed: true, warnings, patch_type, patch, ..Self::empty(uid) }
     }
 
     /// Says no, in policy-controller's terms: 400 and `BadRequest`.
     pub(super) fn deny(uid: &'a str, message: String, warnings: Vec<String>) -> Self {
         let status = Status { status: "Failure", reason: "BadRequest", code: 400, message };
-        Self { uid, allowed: false, status: Some(status), warnings, patch_type: None, patch: None }
+        Self { status: Some(status), warnings, ..Self::empty(uid) }
     }
 
     /// Says that it could not be told, which is no.
     pub(super) fn undecided(uid: &'a str, message: String, warnings: Vec<String>) -> Self {
-        let status = Status { status: "Failure", reason: "ServiceUnavailable", code: 503, message };
-        Self { uid, allowed: false, status: Some(status), warnings, patch_type: None, patch: None }
+        let status = Status { status: "Failure", reason: "ServiceUnavailable", code: UNAVAILABLE, message };
+        Self { status: Some(status), warnings, ..Self::empty(uid) }
     }
 
     /// Whether the API server may go on.

@@ -59,8 +59,9 @@ enum Effort {
     Full,
 }
 
-/// How many manifests that name a blob are judged before it counts as unknown.
-const PARENTS: usize = 16;
+/// How many manifests that name a child are judged for it. All of them are looked up among remembered verdicts, where
+/// that is which a client has just pulled.
+const JUDGED: usize = 16;
 
 /// How deep an index may lie in another.
 const DEPTH: usize = 2;
@@ -112,19 +113,29 @@ impl Gate {
     }
 
     /// Whether a blob may be sent, and how large the manifest that opens it says that it is.
+    ///
+    /// An image that opens it goes before an artefact that does, since the parts of an artefact are sent under conditions:
+    /// somebody who can push must not be able to put those on the layers of others.
     pub(crate) async fn blob(&self, place: &Place, digest: Digest) -> Result<(Permit, u64), Refusal> {
         let parents = self.content.links().parents(&scope(place), &digest).await;
-        let mut undecided = None;
-        for effort in [Effort::Memory, Effort::Full] {
-            for parent in parents.iter().take(PARENTS) {
+        let (mut artefact, mut undecided) = (None, None);
+        for (effort, looked_at) in [(Effort::Memory, parents.len()), (Effort::Full, JUDGED)] {
+            for parent in parents.iter().take(looked_at) {
                 match self.opens(place, parent.parent, DEPTH, effort).await {
+                    Ok(Some(permit)) if matches!(permit.ground, Ground::Artefact) => {
+                        artefact.get_or_insert((permit, parent.size));
+                    }
                     Ok(Some(permit)) => return Ok((permit, parent.size)),
                     Ok(None) => {}
                     Err(error) => undecided = Some(error),
                 }
             }
         }
-        Err(undecided.map_or(Refusal::UnknownBlob, Refusal::Undecided))
+        match (artefact, undecided) {
+            (Some(permit), _) => Ok(permit),
+            (None, Some(undecided)) => Err(Refusal::Undecided(undecided)),
+            (None, None) => Err(Refusal::UnknownBlob),
+        }
     }
 
     /// Whether a manifest opens what it names.
@@ -168,7 +179,11 @@ impl Gate {
         };
         let child = known.content.digest();
         let parents = self.content.links().parents(&scope(place), &child).await;
-        for parent in parents.iter().take(PARENTS) {
+        let looked_at = match effort {
+            Effort::Memory => parents.len(),
+            Effort::Full => JUDGED,
+        };
+        for parent in parents.iter().take(looked_at) {
             let Some(index) = self.content.manifest_at_hand(place, parent.parent).await else {
                 continue;
             };

@@ -5,7 +5,7 @@ use http::Method;
 use oci::{Digest, MediaType};
 use serde_json::json;
 use testkit::authority::Attack;
-use testkit::image::{CONFIG, Image, LAYER, index_of};
+use testkit::image::{CONFIG, Image, index_of};
 use testkit::registry::Fault;
 
 use super::stage::{Gateway, HOST, Stage, release};
@@ -87,10 +87,8 @@ async fn an_index_that_poses_as_a_referrers_list_opens_nothing() {
     refuses_every_blob(&gateway, "acme/app", &index.images[0]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_layer_that_is_called_a_signature_is_not_served() {
-    let stage = Stage::new().await;
-    let image = stage.unsigned(1, "acme/app", "v1");
+/// A manifest that calls the layers of an image signatures.
+fn posing_artefact(image: &Image) -> Bytes {
     let part = |media_type: &str, bytes: &Bytes| json!({"mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len()});
     let layers: Vec<_> = image.layers.iter().map(|layer| part(MediaType::SIMPLE_SIGNING, layer)).collect();
     let manifest = json!({
@@ -99,12 +97,15 @@ async fn a_layer_that_is_called_a_signature_is_not_served() {
         "config": part(CONFIG, &image.config),
         "layers": layers,
     });
-    stage.origin.put_manifest(
-        "acme/app",
-        Some("posing"),
-        MediaType::OCI_MANIFEST,
-        Bytes::from(manifest.to_string()),
-    );
+    Bytes::from(manifest.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_is_called_a_signature_is_not_served() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned(1, "acme/app", "v1");
+    let manifest = posing_artefact(&image);
+    stage.origin.put_manifest("acme/app", Some("posing"), MediaType::OCI_MANIFEST, manifest);
     let gateway = stage.gateway().await;
     assert_eq!(gateway.get(&format!("/v2/{HOST}/acme/app/manifests/posing")).await.status, 200);
     for layer in &image.layers {
@@ -112,7 +113,22 @@ async fn a_layer_that_is_called_a_signature_is_not_served() {
         assert_eq!(gateway.get(&path).await.status, 404);
         assert_eq!(gateway.request(Method::GET, &path, &[("range", "bytes=0-3")]).await.status, 404);
     }
-    assert!(LAYER.contains("tar"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_posing_artefact_takes_nothing_from_an_image_that_is_allowed() {
+    let stage = Stage::new().await;
+    let image = stage.signed(1, "acme/app", "v1");
+    let posing = posing_artefact(&image);
+    stage.origin.put_manifest("acme/app", Some("posing"), MediaType::OCI_MANIFEST, posing);
+    let gateway = stage.gateway().await;
+    for tag in ["v1", "posing"] {
+        assert_eq!(gateway.get(&format!("/v2/{HOST}/acme/app/manifests/{tag}")).await.status, 200);
+    }
+    for layer in &image.layers {
+        let reply = gateway.get(&format!("/v2/{HOST}/acme/app/blobs/{}", Digest::of(layer))).await;
+        assert_eq!((reply.status.as_u16(), reply.bytes()), (200, layer));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,7 +179,12 @@ async fn a_large_wrong_blob_never_ends_well() {
     let digest = Digest::of(&layer);
     stage.origin.fault(move |seen| seen.path.ends_with(&digest.to_string()), Fault::Corrupt);
     let reply = gateway.get(&format!("/v2/{HOST}/acme/big/blobs/{digest}")).await;
-    assert!(reply.body.is_err(), "the whole of a wrong blob was served");
+    // It depends on who is faster whether it is known before the first byte is sent that the last never will be.
+    assert!(
+        reply.status == 502 || reply.body.is_err(),
+        "the whole of a wrong blob was served: {}",
+        reply.status
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

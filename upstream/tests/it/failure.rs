@@ -17,7 +17,8 @@ async fn outcome_within(fault: Fault, limits: impl FnOnce(Settings) -> Settings)
     let registry = Registry::start().await;
     Image::random(1).push_to(&registry, "acme/app", Some("v1"));
     registry.fault(Seen::is_manifest, fault);
-    let error = upstream(&registry).manifest(&repository(), &by_tag()).await.unwrap_err();
+    let upstream = Upstream::new(limits(settings(&registry.url()))).unwrap();
+    let error = upstream.manifest(&repository(), &by_tag()).await.unwrap_err();
     (error, registry.requests().len())
 }
 
