@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use oci::{Algorithm, Digest, Hasher};
-use policies::{Document, PolicySet, TrustRootRef};
+use policies::{Basis, Document, PolicySet, TrustRootRef};
 use thiserror::Error;
 use verify::TrustRoot;
 
 use crate::config::{Config, TrustSource};
+use crate::undecided::Undecided;
 
 /// Policies and the trust roots that they rest on. Never changed, only replaced.
 #[derive(Debug)]
@@ -97,6 +98,24 @@ impl Rules {
     /// The digest of everything in here. Whatever was judged under another revision is judged anew, from facts.
     pub fn revision(&self) -> Digest {
         self.revision
+    }
+
+    /// The trust root that facts of a basis rest on.
+    ///
+    /// # Errors
+    /// [`Undecided::NoTrustRoot`] where it is not configured, and where a basis names several: these are not put together.
+    pub(crate) fn trust_root_of(&self, basis: &Basis) -> Result<Arc<TrustRoot>, Undecided> {
+        let name = |root: &TrustRootRef| match root {
+            TrustRootRef::Default => "default".to_owned(),
+            TrustRootRef::Named(name) => name.to_string(),
+        };
+        let mut roots = basis.trust_roots();
+        match (roots.next(), roots.next()) {
+            (Some(root), None) => {
+                self.trust_root(root).cloned().ok_or_else(|| Undecided::NoTrustRoot(name(root)))
+            }
+            _ => Err(Undecided::NoTrustRoot(basis.trust_roots().map(name).collect::<Vec<_>>().join(" and "))),
+        }
     }
 
     /// The trust root that a policy means.

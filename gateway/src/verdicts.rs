@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use cache::{Flights, Index, Memo};
 use oci::{Digest, Name, TagOrDigest};
-use policies::{Basis, Evidence, Facts, Matching, NoMatch, Subject, Verdict, judge};
+use policies::{Basis, Evidence, Facts, Matching, NoMatch, Profile, Subject, Verdict, judge};
 use tokio::sync::Semaphore;
-use verify::TrustRoot;
+use verify::{Grounds, TrustRoot};
 
 use crate::material::{FRESH, Found, MaterialList, Materials};
 use crate::metrics::Metrics;
@@ -65,7 +65,7 @@ struct Remembered {
     until: Option<Instant>,
 }
 
-type FactsKey = (Digest, Digest, String, String);
+type FactsKey = (Digest, Digest, String);
 
 /// Everything that verdicts are made of and remembered in.
 pub struct Verdicts {
@@ -194,17 +194,23 @@ impl Verdicts {
     async fn gather(&self, rules: &Rules, list: &MaterialList, bases: &[Basis]) -> Result<Evidence, Gap> {
         let mut evidence = Evidence::default();
         for basis in bases {
-            let trust_root = rules.trust_root(&basis.trust_root).ok_or_else(|| missing_root(basis))?;
-            let facts = list.materials.iter().map(|material| self.facts(*material, trust_root, basis));
+            let trust_root = rules.trust_root_of(basis)?;
+            let facts =
+                list.materials.iter().map(|material| self.facts(*material, &trust_root, basis.profile));
             let facts = futures_util::future::try_join_all(facts).await?;
             evidence.insert(basis.clone(), facts);
         }
         Ok(evidence)
     }
 
-    async fn facts(&self, material: Digest, root: &Arc<TrustRoot>, basis: &Basis) -> Result<Arc<Facts>, Gap> {
-        let profile = basis.profile;
-        let key = (material, root.id(), profile.as_str().to_owned(), verify::BUILD.to_owned());
+    async fn facts(
+        &self,
+        material: Digest,
+        root: &Arc<TrustRoot>,
+        profile: Profile,
+    ) -> Result<Arc<Facts>, Gap> {
+        let grounds = Grounds { trust_root: root, profile };
+        let key = (material, grounds.id(), verify::BUILD.to_owned());
         if let Some(facts) = self.facts.find(&key).await {
             return Ok(Arc::new(facts));
         }
@@ -216,7 +222,7 @@ impl Verdicts {
                 cores.acquire_owned().await.map_err(|_| Undecided::Internal("shutting down".into()))?;
             let checked = tokio::task::spawn_blocking(move || {
                 let started = Instant::now();
-                let facts = verify::check(&material, &root, profile);
+                let facts = verify::check(&material, &Grounds { trust_root: &root, profile });
                 metrics.verified(&facts, started.elapsed());
                 Arc::new(facts)
             });
@@ -244,13 +250,6 @@ impl From<Undecided> for Gap {
     fn from(undecided: Undecided) -> Self {
         Self::Undecided(undecided)
     }
-}
-
-fn missing_root(basis: &Basis) -> Gap {
-    Gap::Undecided(Undecided::NoTrustRoot(match &basis.trust_root {
-        policies::TrustRootRef::Default => "default".into(),
-        policies::TrustRootRef::Named(name) => name.to_string(),
-    }))
 }
 
 /// How much longer a list may be believed to be all there is.

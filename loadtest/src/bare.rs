@@ -26,7 +26,11 @@ pub(crate) async fn start(media_type: &'static str, manifest: Bytes) -> std::io:
                     std::future::ready(Ok::<_, Infallible>(response))
                 });
                 // A client that leaves is no concern of a benchmark's.
-                drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+                drop(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await,
+                );
             });
         }
     });

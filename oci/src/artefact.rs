@@ -13,10 +13,7 @@ pub struct ArtefactLimits {
 
 impl Default for ArtefactLimits {
     fn default() -> Self {
-        Self {
-            part: 32 * 1024 * 1024,
-            layers: 1024,
-        }
+        Self { part: 32 * 1024 * 1024, layers: 1024 }
     }
 }
 
@@ -38,10 +35,7 @@ impl ImageManifest {
         !self.layers.is_empty()
             && self.layers.len() <= limits.layers
             && self.config.size <= limits.part
-            && self
-                .layers
-                .iter()
-                .all(|layer| layer.media_type.is_signature() && layer.size <= limits.part)
+            && self.layers.iter().all(|layer| layer.media_type.is_signature() && layer.size <= limits.part)
     }
 }
 
@@ -57,9 +51,7 @@ impl MediaType {
 ///
 /// A sha512 digest has none: its 139 characters do not fit a tag.
 pub fn signature_tag(digest: &Digest) -> Option<Tag> {
-    format!("{}-{}.sig", digest.algorithm().as_str(), digest.hex())
-        .parse()
-        .ok()
+    format!("{}-{}.sig", digest.algorithm().as_str(), digest.hex()).parse().ok()
 }
 
 #[cfg(test)]
@@ -96,21 +88,10 @@ mod tests {
         check(&[MediaType::SIMPLE_SIGNING], 300, true);
         check(&[MediaType::SIMPLE_SIGNING, MediaType::DSSE_ENVELOPE], 300, true);
         check(&["application/vnd.dev.sigstore.bundle.v0.3+json"], 300, true);
-        check(
-            &["application/vnd.dev.sigstore.bundle+json;version=0.2"],
-            300,
-            true,
-        );
+        check(&["application/vnd.dev.sigstore.bundle+json;version=0.2"], 300, true);
         check(&[], 300, false);
         check(&["application/vnd.oci.image.layer.v1.tar+gzip"], 300, false);
-        check(
-            &[
-                MediaType::SIMPLE_SIGNING,
-                "application/vnd.oci.image.layer.v1.tar+gzip",
-            ],
-            300,
-            false,
-        );
+        check(&[MediaType::SIMPLE_SIGNING, "application/vnd.oci.image.layer.v1.tar+gzip"], 300, false);
         check(&[MediaType::SIMPLE_SIGNING], 33 * 1024 * 1024, false);
     }
 

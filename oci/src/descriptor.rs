@@ -20,11 +20,7 @@ pub struct Descriptor {
     /// How many bytes it has.
     pub size: u64,
     /// What else the writer said of it. Where signatures of the tag scheme are kept.
-    #[serde(
-        default,
-        skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "null_is_empty"
-    )]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 

@@ -84,13 +84,11 @@ impl Digest {
 
     /// The hash in lower-case hexadecimal, without the algorithm.
     pub fn hex(&self) -> String {
-        self.hash()
-            .iter()
-            .fold(String::with_capacity(128), |mut out, byte| {
-                out.push(nibble(byte >> 4));
-                out.push(nibble(byte & 15));
-                out
-            })
+        self.hash().iter().fold(String::with_capacity(128), |mut out, byte| {
+            out.push(nibble(byte >> 4));
+            out.push(nibble(byte & 15));
+            out
+        })
     }
 }
 
@@ -105,11 +103,7 @@ impl Algorithm {
 }
 
 fn nibble(value: u8) -> char {
-    char::from(if value < 10 {
-        b'0' + value
-    } else {
-        b'a' + value - 10
-    })
+    char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 })
 }
 
 fn value(digit: u8) -> Option<u8> {
@@ -228,10 +222,7 @@ mod tests {
         refuses(&hash, InvalidDigest::MissingAlgorithm);
         refuses(&format!("SHA256:{hash}"), InvalidDigest::UnsupportedAlgorithm);
         refuses(&format!("md5:{hash}"), InvalidDigest::UnsupportedAlgorithm);
-        refuses(
-            &format!("sha256:{}", hash.to_uppercase()),
-            InvalidDigest::MalformedHash,
-        );
+        refuses(&format!("sha256:{}", hash.to_uppercase()), InvalidDigest::MalformedHash);
         refuses(&format!("sha256:{hash}\n"), InvalidDigest::MalformedHash);
         refuses(&format!("sha512:{hash}"), InvalidDigest::MalformedHash);
         refuses("sha256:../../etc/passwd", InvalidDigest::MalformedHash);

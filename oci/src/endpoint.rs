@@ -121,26 +121,11 @@ mod tests {
         ] {
             assert_eq!(Endpoint::parse(path), Err(InvalidEndpoint::Unknown), "{path:?}");
         }
-        assert!(matches!(
-            Endpoint::parse("/v2/a/../b/manifests/x"),
-            Err(InvalidEndpoint::Name(_))
-        ));
-        assert!(matches!(
-            Endpoint::parse("/v2/a%2fb/manifests/x"),
-            Err(InvalidEndpoint::Name(_))
-        ));
-        assert!(matches!(
-            Endpoint::parse("/v2/a/manifests/"),
-            Err(InvalidEndpoint::Tag(_))
-        ));
-        assert!(matches!(
-            Endpoint::parse("/v2/a/manifests/sha256:xyz"),
-            Err(InvalidEndpoint::Digest(_))
-        ));
-        assert!(matches!(
-            Endpoint::parse("/v2/a/blobs/latest"),
-            Err(InvalidEndpoint::Digest(_))
-        ));
+        assert!(matches!(Endpoint::parse("/v2/a/../b/manifests/x"), Err(InvalidEndpoint::Name(_))));
+        assert!(matches!(Endpoint::parse("/v2/a%2fb/manifests/x"), Err(InvalidEndpoint::Name(_))));
+        assert!(matches!(Endpoint::parse("/v2/a/manifests/"), Err(InvalidEndpoint::Tag(_))));
+        assert!(matches!(Endpoint::parse("/v2/a/manifests/sha256:xyz"), Err(InvalidEndpoint::Digest(_))));
+        assert!(matches!(Endpoint::parse("/v2/a/blobs/latest"), Err(InvalidEndpoint::Digest(_))));
     }
 
     proptest! {

@@ -46,13 +46,7 @@ struct Entry<D> {
 impl<D: Serialize> ErrorBody<D> {
     /// A body with one error in it.
     pub fn new(code: ErrorCode, message: impl Into<String>, detail: Option<D>) -> Self {
-        Self {
-            errors: [Entry {
-                code,
-                message: message.into(),
-                detail,
-            }],
-        }
+        Self { errors: [Entry { code, message: message.into(), detail }] }
     }
 }
 

@@ -47,11 +47,7 @@ impl FromStr for Host {
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
         let (name, port) = split_port(text)?;
-        let known = if name.starts_with('[') {
-            is_ipv6(name)
-        } else {
-            is_domain(name)
-        };
+        let known = if name.starts_with('[') { is_ipv6(name) } else { is_domain(name) };
         if !known || text.len() > 255 {
             return Err(InvalidHost);
         }
@@ -72,9 +68,7 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), InvalidHost> {
     if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(InvalidHost);
     }
-    port.parse()
-        .map(|port| (&text[..colon], Some(port)))
-        .map_err(|_| InvalidHost)
+    port.parse().map(|port| (&text[..colon], Some(port))).map_err(|_| InvalidHost)
 }
 
 fn is_ipv6(name: &str) -> bool {
@@ -89,9 +83,7 @@ fn is_domain(name: &str) -> bool {
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+            && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
     })
 }
 
@@ -112,12 +104,7 @@ mod tests {
 
     #[test]
     fn docker_hub_has_one_name_here() {
-        for text in [
-            "docker.io",
-            "index.docker.io",
-            "registry-1.docker.io",
-            "docker.io:443",
-        ] {
+        for text in ["docker.io", "index.docker.io", "registry-1.docker.io", "docker.io:443"] {
             parses(text, "index.docker.io");
         }
         parses("docker.io:5000", "docker.io:5000");

@@ -120,50 +120,22 @@ impl Manifest {
             (None, Some(sent)) => sent.clone(),
             (None, None) => return Err(InvalidManifest::UnsupportedMediaType(String::new())),
         };
-        let entries = document
-            .layers
-            .iter()
-            .chain(&document.manifests)
-            .map(Vec::len)
-            .sum::<usize>();
+        let entries = document.layers.iter().chain(&document.manifests).map(Vec::len).sum::<usize>();
         if entries > ENTRY_LIMIT {
             return Err(InvalidManifest::TooManyEntries);
         }
         match document {
-            Document {
-                config: Some(_),
-                manifests: Some(_),
-                ..
-            }
-            | Document {
-                layers: Some(_),
-                manifests: Some(_),
-                ..
-            } => Err(InvalidManifest::Chimera),
-            Document {
-                config: Some(config),
-                layers,
-                manifests: None,
-                artifact_type,
-                subject,
-                ..
-            } if media_type.is_image() => {
+            Document { config: Some(_), manifests: Some(_), .. }
+            | Document { layers: Some(_), manifests: Some(_), .. } => Err(InvalidManifest::Chimera),
+            Document { config: Some(config), layers, manifests: None, artifact_type, subject, .. }
+                if media_type.is_image() =>
+            {
                 let layers = layers.unwrap_or_default();
-                Ok(Self::Image(ImageManifest {
-                    media_type,
-                    artifact_type,
-                    config,
-                    layers,
-                    subject,
-                }))
+                Ok(Self::Image(ImageManifest { media_type, artifact_type, config, layers, subject }))
             }
-            Document {
-                manifests: Some(manifests),
-                ..
-            } if media_type.is_index() => Ok(Self::Index(ImageIndex {
-                media_type,
-                manifests,
-            })),
+            Document { manifests: Some(manifests), .. } if media_type.is_index() => {
+                Ok(Self::Index(ImageIndex { media_type, manifests }))
+            }
             _ => Err(InvalidManifest::UnsupportedMediaType(media_type.to_string())),
         }
     }
@@ -229,39 +201,25 @@ mod tests {
             MediaType::OCI_MANIFEST
         );
         assert!(matches!(parse(&chimera, None), Err(InvalidManifest::Chimera)));
-        let twice = format!(
-            r#"{{"mediaType":"{0}","mediaType":"{0}","manifests":[]}}"#,
-            MediaType::OCI_INDEX
-        );
+        let twice =
+            format!(r#"{{"mediaType":"{0}","mediaType":"{0}","manifests":[]}}"#, MediaType::OCI_INDEX);
         assert!(matches!(parse(&twice, None), Err(InvalidManifest::Malformed(_))));
     }
 
     #[test]
     fn other_documents_are_not_manifests() {
-        assert!(matches!(
-            parse("{}", None),
-            Err(InvalidManifest::UnsupportedMediaType(_))
-        ));
+        assert!(matches!(parse("{}", None), Err(InvalidManifest::UnsupportedMediaType(_))));
         assert!(matches!(parse("[]", None), Err(InvalidManifest::NotAnObject)));
         assert!(matches!(parse("{", None), Err(InvalidManifest::Malformed(_))));
         let schema1 =
             r#"{"mediaType":"application/vnd.docker.distribution.manifest.v1+json","schemaVersion":1}"#;
-        assert!(matches!(
-            parse(schema1, None),
-            Err(InvalidManifest::UnsupportedMediaType(_))
-        ));
+        assert!(matches!(parse(schema1, None), Err(InvalidManifest::UnsupportedMediaType(_))));
         // An image's parts under an index's name, and the other way round.
         assert!(parse(&image(MediaType::OCI_INDEX), None).is_err());
     }
 
     #[test]
     fn a_generic_content_type_does_not_contradict_the_document() {
-        assert!(
-            parse(
-                &image(MediaType::DOCKER_MANIFEST),
-                Some("application/json; charset=utf-8")
-            )
-            .is_ok()
-        );
+        assert!(parse(&image(MediaType::DOCKER_MANIFEST), Some("application/json; charset=utf-8")).is_ok());
     }
 }

@@ -41,19 +41,13 @@ impl Repository {
 
     /// The name without its first segment, and that segment, if there are two or more.
     pub fn split_first(&self) -> Option<(&str, Self)> {
-        self.0
-            .split_once('/')
-            .map(|(first, rest)| (first, Self(rest.into())))
+        self.0.split_once('/').map(|(first, rest)| (first, Self(rest.into())))
     }
 
     /// This name as Docker Hub means it: `library/` before a single segment.
     #[must_use]
     pub fn in_docker_hub(self) -> Self {
-        if self.0.contains('/') {
-            self
-        } else {
-            Self(format!("library/{}", self.0).into())
-        }
+        if self.0.contains('/') { self } else { Self(format!("library/{}", self.0).into()) }
     }
 }
 
@@ -63,11 +57,9 @@ fn is_segment(segment: &str) -> bool {
     let bytes = segment.as_bytes();
     let ends = bytes.first().zip(bytes.last());
     ends.is_some_and(|(first, last)| alphanumeric(*first) && alphanumeric(*last))
-        && segment
-            .split(|character: char| character.is_ascii_lowercase() || character.is_ascii_digit())
-            .all(|separator| {
-                matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
-            })
+        && segment.split(|character: char| character.is_ascii_lowercase() || character.is_ascii_digit()).all(
+            |separator| matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-'),
+        )
 }
 
 impl FromStr for Repository {
@@ -77,11 +69,7 @@ impl FromStr for Repository {
         if text.len() > 255 {
             return Err(InvalidName::TooLong);
         }
-        if text.split('/').all(is_segment) {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidName::Malformed)
-        }
+        if text.split('/').all(is_segment) { Ok(Self(text.into())) } else { Err(InvalidName::Malformed) }
     }
 }
 
@@ -121,11 +109,7 @@ impl FromStr for Tag {
         let known = bytes.len() <= 128
             && bytes.first().is_some_and(word)
             && bytes.iter().all(|byte| word(byte) || matches!(byte, b'.' | b'-'));
-        if known {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidTag)
-        }
+        if known { Ok(Self(text.into())) } else { Err(InvalidTag) }
     }
 }
 
@@ -141,30 +125,14 @@ mod tests {
 
     #[test]
     fn names_follow_the_grammar() {
-        for text in [
-            "nginx",
-            "library/nginx",
-            "a/b/c/d/e/f/g/h/i",
-            "a.b",
-            "a_b",
-            "a__b",
-            "a---b",
-            "0/9",
-        ] {
-            assert_eq!(
-                text.parse::<Repository>().map(|name| name.to_string()).as_deref(),
-                Ok(text)
-            );
+        for text in ["nginx", "library/nginx", "a/b/c/d/e/f/g/h/i", "a.b", "a_b", "a__b", "a---b", "0/9"] {
+            assert_eq!(text.parse::<Repository>().map(|name| name.to_string()).as_deref(), Ok(text));
         }
         for text in [
             "", "/", "a/", "/a", "a//b", "A", "a/../b", ".", "..", "a..b", "a___b", "a._b", "-a", "a-", ".a",
             "a b", "a\n", "a%2f", "a:b", "a@b", "ä",
         ] {
-            assert_eq!(
-                text.parse::<Repository>(),
-                Err(InvalidName::Malformed),
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<Repository>(), Err(InvalidName::Malformed), "{text:?}");
         }
         assert_eq!("a".repeat(256).parse::<Repository>(), Err(InvalidName::TooLong));
     }

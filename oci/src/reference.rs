@@ -108,10 +108,7 @@ impl Reference {
     /// This reference pinned to a digest, its tag kept for the reader.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Self {
-        Self {
-            digest: Some(digest),
-            ..self.clone()
-        }
+        Self { digest: Some(digest), ..self.clone() }
     }
 }
 
@@ -131,21 +128,9 @@ impl FromStr for Reference {
             Some((first, repository)) if Host::is_named_by(first) => (first.parse()?, repository.parse()?),
             _ => (Host::docker_hub(), path.parse::<Repository>()?),
         };
-        let repository = if host.is_docker_hub() {
-            repository.in_docker_hub()
-        } else {
-            repository
-        };
-        let tag = if digest.is_none() {
-            tag.or_else(|| Some(Tag::latest()))
-        } else {
-            tag
-        };
-        Ok(Self {
-            name: Name { host, repository },
-            tag,
-            digest,
-        })
+        let repository = if host.is_docker_hub() { repository.in_docker_hub() } else { repository };
+        let tag = if digest.is_none() { tag.or_else(|| Some(Tag::latest())) } else { tag };
+        Ok(Self { name: Name { host, repository }, tag, digest })
     }
 }
 
@@ -172,11 +157,7 @@ mod tests {
 
     #[track_caller]
     fn parses(text: &str, canonical: &str) {
-        assert_eq!(
-            text.parse::<Reference>().unwrap().to_string(),
-            canonical,
-            "{text:?}"
-        );
+        assert_eq!(text.parse::<Reference>().unwrap().to_string(), canonical, "{text:?}");
     }
 
     #[test]

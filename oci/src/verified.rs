@@ -34,19 +34,12 @@ impl Verified {
     /// Checks that these bytes are the content of this digest.
     pub fn check(want: Digest, bytes: Bytes) -> Result<Self, WrongContent> {
         let got = Digest::with(want.algorithm(), &bytes);
-        if got == want {
-            Ok(Self { digest: want, bytes })
-        } else {
-            Err(WrongContent { want, got })
-        }
+        if got == want { Ok(Self { digest: want, bytes }) } else { Err(WrongContent { want, got }) }
     }
 
     /// Takes bytes for what they are: their digest is computed, not claimed.
     pub fn of(bytes: Bytes) -> Self {
-        Self {
-            digest: Digest::of(&bytes),
-            bytes,
-        }
+        Self { digest: Digest::of(&bytes), bytes }
     }
 
     /// The digest, computed from the bytes.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::facts::{Basis, Profile, TrustRootRef};
+use crate::facts::{Basis, TrustRootRef};
 use crate::identity::{Identity, Matcher};
 use crate::object::{Object, Report};
 
@@ -22,6 +22,16 @@ pub(crate) enum AuthorityKind {
     Fail(String),
     /// A signature under a certificate of one of these identities.
     Keyless { basis: Basis, identities: Vec<Identity> },
+}
+
+impl AuthorityKind {
+    /// What its evidence must rest on; nothing where it wants none.
+    pub(crate) fn basis(&self) -> Option<&Basis> {
+        match self {
+            Self::Keyless { basis, .. } => Some(basis),
+            Self::Pass | Self::Fail(_) => None,
+        }
+    }
 }
 
 /// How many identities an authority may list.
@@ -128,7 +138,7 @@ fn keyless(object: &Object<'_>, report: &mut Report) -> Option<AuthorityKind> {
     }
     let identities = object.objects("identities", IDENTITY_LIMIT, report);
     let identities = identities.iter().filter_map(|identity| self::identity(identity, report)).collect();
-    Some(AuthorityKind::Keyless { basis: Basis { trust_root, profile: Profile::Strict }, identities })
+    Some(AuthorityKind::Keyless { basis: Basis::resting_on(trust_root), identities })
 }
 
 fn identity(object: &Object<'_>, report: &mut Report) -> Option<Identity> {

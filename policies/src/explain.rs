@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::facts::{Flaw, Signer};
+use crate::facts::{CertificateIdentity, Flaw, Signer};
 use crate::verdict::{AuthorityFailure, Cause, Denial, PolicyFailure, Reason, Subject};
 
 /// How many signers, flaws or identities are listed before the rest is only counted. Whoever may push can
@@ -21,16 +21,11 @@ impl AuthorityFailure {
         let why = match &self.reason {
             Reason::StaticFail { message } => return format!("disallowed by static policy: {message}"),
             Reason::Unsigned => "no signatures found".to_owned(),
-            Reason::WrongIdentity { signers } => no_match(signers.iter().map(|signer| {
-                format!(
-                    "none of the expected identities matched what was in the certificate, got subjects [{}] with \
-                     issuer {}",
-                    subjects(signer),
-                    printable(&signer.issuer)
-                )
-            })),
+            Reason::WrongIdentity { signers } => no_match(signers.iter().map(stranger)),
             Reason::Flawed { flaws } => no_match(details(flaws)),
-            Reason::OtherSubject => no_match(["the signatures that were found are of other images".to_owned()]),
+            Reason::OtherSubject => {
+                no_match(["the signatures that were found are of other images".to_owned()])
+            }
         };
         let authority = &self.authority;
         format!("signature keyless validation failed for authority {authority} for {}: {why}", image(subject))
@@ -46,13 +41,7 @@ impl AuthorityFailure {
             Reason::OtherSubject => ("the signatures found are of other images".to_owned(), Vec::new()),
             Reason::WrongIdentity { signers } => (
                 "signed, but by nobody who is expected".to_owned(),
-                listed(signers.iter().map(|signer| {
-                    format!(
-                        "signed by subject {} with issuer {}",
-                        subjects(signer),
-                        printable(&signer.issuer)
-                    )
-                })),
+                listed(signers.iter().map(|signer| format!("signed by {}", by_whom(signer)))),
             ),
             Reason::Flawed { flaws } => (
                 "signed, but no signature withstands verification".to_owned(),
@@ -93,8 +82,29 @@ fn no_match(errors: impl IntoIterator<Item = String>) -> String {
     format!("no matching signatures: {}", listed(errors).join("\n "))
 }
 
-fn subjects(signer: &Signer) -> String {
-    listed(signer.subjects.iter().map(|subject| printable(subject))).join(", ")
+/// A signer that nobody expected, in policy-controller's words where it has some.
+fn stranger(signer: &Signer) -> String {
+    match signer {
+        Signer::Certificate(identity) => format!(
+            "none of the expected identities matched what was in the certificate, got subjects [{}] with issuer {}",
+            subjects(identity),
+            printable(&identity.issuer)
+        ),
+        Signer::Key(_) => format!("signed by {}", by_whom(signer)),
+    }
+}
+
+fn by_whom(signer: &Signer) -> String {
+    match signer {
+        Signer::Certificate(identity) => {
+            format!("subject {} with issuer {}", subjects(identity), printable(&identity.issuer))
+        }
+        Signer::Key(id) => format!("the key {id}"),
+    }
+}
+
+fn subjects(identity: &CertificateIdentity) -> String {
+    listed(identity.subjects.iter().map(|subject| printable(subject))).join(", ")
 }
 
 fn details(flaws: &[Flaw]) -> impl Iterator<Item = String> + '_ {

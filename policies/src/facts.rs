@@ -6,6 +6,8 @@ use std::sync::Arc;
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::key::PublicKey;
+
 /// What cryptography says of one piece of material against one [`Basis`].
 ///
 /// Facts never change and belong to no tenant, policy or request, so they can be remembered for ever. `verify`
@@ -33,15 +35,60 @@ pub enum Finding {
 pub struct Signature {
     /// The images that it speaks of. It says nothing of any other.
     pub subjects: Vec<Digest>,
+    /// What it says of them.
+    pub claim: Claim,
     /// Who made it.
     pub signer: Signer,
     /// When the log recorded it, in seconds since 1970, if it did.
     pub integrated_time: Option<i64>,
+    /// When timestamp authorities saw it, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timestamps: Vec<i64>,
 }
 
-/// The identity in a certificate that the signature was made under.
+/// What a signature says of its subjects.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Claim {
+    /// That the signer signed the image.
+    Image,
+    /// A statement about it.
+    Attestation(Attestation),
+}
+
+/// A statement about an image: in-toto's.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attestation {
+    /// What kind of statement it is: a URI.
+    pub predicate_type: String,
+    /// The statement, kept as content. Predicates are large, so they are never in facts.
+    pub statement: Digest,
+}
+
+/// Who made a signature.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-pub struct Signer {
+#[serde(rename_all = "camelCase")]
+pub enum Signer {
+    /// Whoever a certificate names.
+    Certificate(CertificateIdentity),
+    /// Whoever holds a key, by the sha256 of its public half (DER, SubjectPublicKeyInfo).
+    Key(Digest),
+}
+
+impl Signer {
+    /// The identity of its certificate, if it signed under one.
+    pub fn identity(&self) -> Option<&CertificateIdentity> {
+        match self {
+            Self::Certificate(identity) => Some(identity),
+            Self::Key(_) => None,
+        }
+    }
+}
+
+/// The identity in the certificate that a signature was made under.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct CertificateIdentity {
     /// The OpenID Connect issuer that vouched for the subject.
     pub issuer: String,
     /// Every subject alternative name of the certificate, as text.
@@ -95,11 +142,17 @@ impl FlawKind {
     }
 }
 
-/// What facts rest on: which trust root vouches, and which checks were demanded.
+/// What facts rest on: what vouches for a signature, and which checks were demanded.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Basis {
-    /// The trust root.
-    pub trust_root: TrustRootRef,
+    /// The key that must have signed; without one, a certificate must vouch for the signer.
+    pub key: Option<PublicKey>,
+    /// The trust root whose certificate authorities and certificate logs are trusted.
+    pub certificates: TrustRootRef,
+    /// The trust root whose transparency logs are trusted.
+    pub logs: TrustRootRef,
+    /// The trust root whose timestamp authorities are trusted.
+    pub timestamps: TrustRootRef,
     /// The checks.
     pub profile: Profile,
 }
@@ -113,19 +166,87 @@ pub enum TrustRootRef {
     Named(Arc<str>),
 }
 
-/// Which checks are demanded of a signature.
+/// Which checks are demanded of a signature. What a profile does not demand is still checked where it is there.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Profile {
-    /// All of them: chain, certificate timestamp, log entry with a promise or a proof.
-    Strict,
+pub struct Profile {
+    /// What the transparency log must show.
+    pub log: LogDemand,
+    /// Whether the certificate must carry a timestamp of a trusted certificate log.
+    pub certificate_timestamp: Demand,
+    /// Whether a trusted authority must have stamped the time.
+    pub timestamp: Demand,
+}
+
+/// What the transparency log must show of a signature.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum LogDemand {
+    /// A promise to record it, or the proof that it was.
+    Entry,
+    /// The proof that it was recorded.
+    Proof,
+    /// Nothing.
+    Nothing,
+}
+
+/// Whether something must be there.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Demand {
+    /// It must.
+    Required,
+    /// It need not.
+    NotRequired,
 }
 
 impl Profile {
-    /// A stable name, part of the key that facts are remembered under.
-    pub fn as_str(self) -> &'static str {
+    /// What keyless signatures are held to unless a policy says otherwise: a log entry and a certificate timestamp.
+    pub const STRICT: Self = Self {
+        log: LogDemand::Entry,
+        certificate_timestamp: Demand::Required,
+        timestamp: Demand::NotRequired,
+    };
+
+    /// A stable name that no other profile has: part of what facts are remembered under.
+    pub fn name(self) -> String {
+        let log = match self.log {
+            LogDemand::Entry => "entry",
+            LogDemand::Proof => "proof",
+            LogDemand::Nothing => "nothing",
+        };
+        format!("log={log},sct={},tsa={}", self.certificate_timestamp.as_str(), self.timestamp.as_str())
+    }
+}
+
+impl Demand {
+    fn as_str(self) -> &'static str {
         match self {
-            Self::Strict => "strict",
+            Self::Required => "required",
+            Self::NotRequired => "not-required",
         }
+    }
+}
+
+impl Basis {
+    /// The basis of a keyless authority that names no trust root of its own.
+    pub fn keyless() -> Self {
+        Self::resting_on(TrustRootRef::Default)
+    }
+
+    /// The basis of a keyless authority whose certificates, logs and timestamps one trust root vouches for.
+    pub fn resting_on(root: TrustRootRef) -> Self {
+        Self {
+            key: None,
+            certificates: root.clone(),
+            logs: root.clone(),
+            timestamps: root,
+            profile: Profile::STRICT,
+        }
+    }
+
+    /// The trust roots that it names, each once.
+    pub fn trust_roots(&self) -> impl Iterator<Item = &TrustRootRef> {
+        let roots: std::collections::BTreeSet<_> =
+            [&self.certificates, &self.logs, &self.timestamps].into_iter().collect();
+        roots.into_iter()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::facts::Signer;
+use crate::facts::CertificateIdentity;
 use crate::go_regex::{GoRegex, InvalidRegex};
 
 /// An identity that a policy accepts: an issuer, and a subject that it vouches for.
@@ -23,7 +23,7 @@ pub(crate) enum Matcher {
 
 impl Identity {
     /// Whether the signer is this identity: its issuer, and any of its subjects.
-    pub(crate) fn accepts(&self, signer: &Signer) -> bool {
+    pub(crate) fn accepts(&self, signer: &CertificateIdentity) -> bool {
         self.issuer.accepts(&signer.issuer)
             && signer.subjects.iter().any(|subject| self.subject.accepts(subject))
     }

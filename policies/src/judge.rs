@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::authority::{Authority, AuthorityKind};
-use crate::facts::{Evidence, Finding, Signer};
+use crate::facts::{Claim, Evidence, Finding, Signer};
 use crate::identity::Identity;
 use crate::matching::Matching;
 use crate::policy::{Mode, Policy};
@@ -94,13 +94,17 @@ fn vouch<'a>(
         }
         AuthorityKind::Keyless { basis, identities } => (basis, identities),
     };
-    let accepted = |signer: &Signer| identities.iter().any(|identity| identity.accepts(signer));
+    let accepted = |signer: &Signer| {
+        signer.identity().is_some_and(|signer| identities.iter().any(|identity| identity.accepts(signer)))
+    };
     let (mut vouching, mut strangers, mut flaws) = (Vec::new(), Signers::default(), Vec::new());
     let evidence = evidence.resting_on(basis);
     for facts in evidence {
         match &facts.finding {
             Finding::Flawed(flaw) => flaws.push(flaw.clone()),
             Finding::Signed(signature) if !signature.subjects.contains(&subject.digest) => {}
+            // A statement about an image is no signature of it (CVE-2022-35929).
+            Finding::Signed(signature) if signature.claim != Claim::Image => {}
             Finding::Signed(signature) if accepted(&signature.signer) => vouching.push(&signature.signer),
             Finding::Signed(signature) => strangers.add(&signature.signer),
         }

@@ -13,6 +13,7 @@ mod glob;
 mod go_regex;
 mod identity;
 mod judge;
+mod key;
 mod matching;
 mod node;
 mod object;
@@ -24,9 +25,13 @@ mod test_support;
 mod verdict;
 
 pub use document::Document;
-pub use facts::{Basis, Evidence, Facts, Finding, Flaw, FlawKind, Profile, Signature, Signer, TrustRootRef};
+pub use facts::{
+    Attestation, Basis, CertificateIdentity, Claim, Demand, Evidence, Facts, Finding, Flaw, FlawKind,
+    LogDemand, Profile, Signature, Signer, TrustRootRef,
+};
 pub use glob::{ImagePattern, InvalidGlob};
 pub use judge::{NoMatch, judge};
+pub use key::{HashAlgorithm, PublicKey};
 pub use matching::Matching;
 pub use problem::{LoadError, Problem, Warning};
 pub use set::PolicySet;

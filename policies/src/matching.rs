@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::authority::AuthorityKind;
 use crate::facts::Basis;
 use crate::policy::Policy;
 
@@ -25,12 +24,7 @@ impl<'a> Matching<'a> {
     /// nothing but static authorities has a say.
     pub fn bases(&self) -> Vec<Basis> {
         let authorities = self.0.iter().flat_map(|policy| &policy.authorities);
-        let bases: BTreeSet<&Basis> = authorities
-            .filter_map(|authority| match &authority.kind {
-                AuthorityKind::Keyless { basis, .. } => Some(basis),
-                AuthorityKind::Pass | AuthorityKind::Fail(_) => None,
-            })
-            .collect();
+        let bases: BTreeSet<&Basis> = authorities.filter_map(|authority| authority.kind.basis()).collect();
         bases.into_iter().cloned().collect()
     }
 

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oci::{Algorithm, Digest, Hasher, Name, TagOrDigest};
 
-use crate::authority::AuthorityKind;
 use crate::document::{Document, Parsed};
 use crate::facts::{Basis, TrustRootRef};
 use crate::matching::Matching;
@@ -85,14 +84,12 @@ impl PolicySet {
     /// The trust roots that policies name by `trustRootRef`, each once and in order.
     pub fn trust_roots(&self) -> impl Iterator<Item = &str> {
         let authorities = self.policies.iter().flat_map(|policy| &policy.authorities);
-        let names: BTreeSet<&str> = authorities
-            .filter_map(|authority| match &authority.kind {
-                AuthorityKind::Keyless {
-                    basis: Basis { trust_root: TrustRootRef::Named(name), .. }, ..
-                } => Some(&**name),
-                AuthorityKind::Keyless { basis: Basis { trust_root: TrustRootRef::Default, .. }, .. }
-                | AuthorityKind::Pass
-                | AuthorityKind::Fail(_) => None,
+        let bases = authorities.filter_map(|authority| authority.kind.basis());
+        let names: BTreeSet<&str> = bases
+            .flat_map(Basis::trust_roots)
+            .filter_map(|root| match root {
+                TrustRootRef::Named(name) => Some(&**name),
+                TrustRootRef::Default => None,
             })
             .collect();
         names.into_iter()

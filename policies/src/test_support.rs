@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use oci::{Digest, TagOrDigest};
 
 use crate::{
-    Basis, Document, Evidence, Facts, Finding, Flaw, FlawKind, Matching, NoMatch, PolicySet, Profile,
-    Signature, Signer, Subject, TrustRootRef, Verdict, judge,
+    Basis, CertificateIdentity, Claim, Document, Evidence, Facts, Finding, Flaw, FlawKind, Matching, NoMatch,
+    PolicySet, Signature, Signer, Subject, Verdict, judge,
 };
 
 /// The text of a shared file: under `COUNTERSIGN_SHARED`, or in `shared` beside the repository.
@@ -43,13 +43,20 @@ pub(crate) fn matching<'a>(set: &'a PolicySet, subject: &Subject) -> Matching<'a
 
 /// The basis of policies that name no trust root.
 pub(crate) fn default_basis() -> Basis {
-    Basis { trust_root: TrustRootRef::Default, profile: Profile::Strict }
+    Basis::keyless()
 }
 
 /// A good signature over these images.
 pub(crate) fn signed(subjects: &[Digest], issuer: &str, san: &str) -> Finding {
-    let signer = Signer { issuer: issuer.into(), subjects: vec![san.into()], claims: Default::default() };
-    Finding::Signed(Signature { subjects: subjects.to_vec(), signer, integrated_time: None })
+    let identity =
+        CertificateIdentity { issuer: issuer.into(), subjects: vec![san.into()], claims: Default::default() };
+    Finding::Signed(Signature {
+        subjects: subjects.to_vec(),
+        claim: Claim::Image,
+        signer: Signer::Certificate(identity),
+        integrated_time: None,
+        timestamps: Vec::new(),
+    })
 }
 
 /// Material that fails verification.

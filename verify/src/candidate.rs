@@ -26,10 +26,8 @@ pub fn candidates(manifest: &Manifest) -> Result<Vec<Candidate>, InvalidMaterial
         Manifest::Image(image) => image.layers.as_slice(),
         Manifest::Index(_) => &[],
     };
-    let signatures: Vec<_> = layers
-        .iter()
-        .filter(|layer| layer.media_type.as_str() == MediaType::SIMPLE_SIGNING)
-        .collect();
+    let signatures: Vec<_> =
+        layers.iter().filter(|layer| layer.media_type.as_str() == MediaType::SIMPLE_SIGNING).collect();
     if signatures.len() > SIGNATURES_LIMIT {
         return Err(InvalidMaterial::TooManySignatures);
     }
@@ -41,11 +39,7 @@ fn candidate(layer: &Descriptor) -> Result<Candidate, InvalidMaterial> {
         return Err(InvalidMaterial::PayloadTooLarge);
     }
     within_limit(&layer.annotations)?;
-    Ok(Candidate {
-        payload: layer.digest,
-        size: layer.size,
-        annotations: layer.annotations.clone(),
-    })
+    Ok(Candidate { payload: layer.digest, size: layer.size, annotations: layer.annotations.clone() })
 }
 
 impl Candidate {
@@ -59,10 +53,7 @@ impl Candidate {
     )]
     pub fn material(self, payload: Verified) -> Result<Material, InvalidMaterial> {
         if payload.digest() != self.payload {
-            return Err(InvalidMaterial::WrongPayload {
-                want: self.payload,
-                got: payload.digest(),
-            });
+            return Err(InvalidMaterial::WrongPayload { want: self.payload, got: payload.digest() });
         }
         Material::simple_signing(payload.bytes().clone(), self.annotations)
     }
@@ -107,10 +98,7 @@ mod tests {
             signature(3, "second"),
         ])
         .unwrap();
-        let annotations: Vec<_> = found
-            .iter()
-            .flat_map(|found| found.annotations.values())
-            .collect();
+        let annotations: Vec<_> = found.iter().flat_map(|found| found.annotations.values()).collect();
         assert_eq!(annotations, ["first", "second"]);
         assert_eq!(found[0].payload, Digest::of(PAYLOAD));
         assert_eq!(found[1].size, 3);
@@ -120,10 +108,7 @@ mod tests {
     fn an_index_names_no_signatures() {
         let document = json!({"mediaType": MediaType::OCI_INDEX, "manifests": [signature(1, "")]});
         let content = Verified::of(Bytes::from(document.to_string()));
-        assert_eq!(
-            candidates(&Manifest::parse(&content, None).unwrap()),
-            Ok(Vec::new())
-        );
+        assert_eq!(candidates(&Manifest::parse(&content, None).unwrap()), Ok(Vec::new()));
     }
 
     #[test]
@@ -144,15 +129,8 @@ mod tests {
         let other = Verified::of(Bytes::from_static(b"other"));
         assert_eq!(
             candidate.clone().material(other.clone()),
-            Err(InvalidMaterial::WrongPayload {
-                want: Digest::of(PAYLOAD),
-                got: other.digest(),
-            })
+            Err(InvalidMaterial::WrongPayload { want: Digest::of(PAYLOAD), got: other.digest() })
         );
-        assert!(
-            candidate
-                .material(Verified::of(Bytes::from_static(PAYLOAD)))
-                .is_ok()
-        );
+        assert!(candidate.material(Verified::of(Bytes::from_static(PAYLOAD))).is_ok());
     }
 }

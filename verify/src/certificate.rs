@@ -15,10 +15,7 @@ pub(crate) fn leaf(pem: &str) -> Result<X509Certificate, Flaw> {
     let mut blocks = blocks(pem)?;
     match (blocks.pop(), blocks.is_empty()) {
         (Some(certificate), true) => Ok(X509Certificate::new(certificate)),
-        (Some(_), false) => Err(flaw(
-            FlawKind::Malformed,
-            "there is more than one signing certificate",
-        )),
+        (Some(_), false) => Err(flaw(FlawKind::Malformed, "there is more than one signing certificate")),
         (None, _) => Err(flaw(FlawKind::Malformed, "the signing certificate is no PEM")),
     }
 }
@@ -43,21 +40,13 @@ pub(crate) fn intermediates(pem: &str) -> Result<Vec<X509Certificate>, Flaw> {
 
 /// One certificate, in DER.
 pub(crate) fn parse(der: &[u8]) -> Result<Certificate, Flaw> {
-    Certificate::from_der(der).map_err(|error| {
-        flaw(
-            FlawKind::Malformed,
-            format_args!("certificate is malformed: {error}"),
-        )
-    })
+    Certificate::from_der(der)
+        .map_err(|error| flaw(FlawKind::Malformed, format_args!("certificate is malformed: {error}")))
 }
 
 fn blocks(pem: &str) -> Result<Vec<DerCertificate>, Flaw> {
-    let blocks = pem::parse_many(pem).map_err(|error| {
-        flaw(
-            FlawKind::Malformed,
-            format_args!("certificate is no PEM: {error}"),
-        )
-    })?;
+    let blocks = pem::parse_many(pem)
+        .map_err(|error| flaw(FlawKind::Malformed, format_args!("certificate is no PEM: {error}")))?;
     blocks
         .into_iter()
         .map(|block| match block.tag() {
@@ -107,10 +96,7 @@ mod tests {
     fn one_signature_has_one_certificate() {
         let (root, intermediate) = chain();
         assert!(leaf(&root).is_ok());
-        assert_eq!(
-            kind(leaf(&format!("{root}{intermediate}"))),
-            Some(FlawKind::Malformed)
-        );
+        assert_eq!(kind(leaf(&format!("{root}{intermediate}"))), Some(FlawKind::Malformed));
         assert_eq!(kind(leaf("no certificate")), Some(FlawKind::Malformed));
     }
 
@@ -119,15 +105,9 @@ mod tests {
         let key = "-----BEGIN PUBLIC KEY-----\nYWJjZA==\n-----END PUBLIC KEY-----\n";
         assert_eq!(kind(leaf(key)), Some(FlawKind::Malformed));
         assert_eq!(kind(intermediates(key)), Some(FlawKind::Malformed));
-        assert_eq!(
-            kind(intermediates(&key.replace("PUBLIC KEY", "CERTIFICATE"))),
-            Some(FlawKind::Malformed)
-        );
+        assert_eq!(kind(intermediates(&key.replace("PUBLIC KEY", "CERTIFICATE"))), Some(FlawKind::Malformed));
         let (_, intermediate) = chain();
         assert!(intermediates(&intermediate.repeat(CHAIN_LIMIT)).is_ok());
-        assert_eq!(
-            kind(intermediates(&intermediate.repeat(CHAIN_LIMIT + 1))),
-            Some(FlawKind::Unsupported)
-        );
+        assert_eq!(kind(intermediates(&intermediate.repeat(CHAIN_LIMIT + 1))), Some(FlawKind::Unsupported));
     }
 }

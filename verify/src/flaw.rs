@@ -10,10 +10,7 @@ const DETAIL_LIMIT: usize = 300;
 
 /// A flaw with a detail that can be printed anywhere: bounded, and with control characters escaped.
 pub(crate) fn flaw(kind: FlawKind, detail: impl Display) -> Flaw {
-    Flaw {
-        kind,
-        detail: printable(&detail.to_string()),
-    }
+    Flaw { kind, detail: printable(&detail.to_string()) }
 }
 
 fn printable(text: &str) -> String {
@@ -23,10 +20,7 @@ fn printable(text: &str) -> String {
         // Quotation marks need no escape, for nothing quotes a detail.
         let quotation = matches!(character, '"' | '\'').then_some(character);
         let escaped = quotation.is_none().then(|| character.escape_debug());
-        let escaped: String = quotation
-            .into_iter()
-            .chain(escaped.into_iter().flatten())
-            .collect();
+        let escaped: String = quotation.into_iter().chain(escaped.into_iter().flatten()).collect();
         // Every character of an escape is ASCII, so only what is printed as it is can be longer in bytes.
         let width = escaped.chars().count();
         if width > room {

@@ -38,41 +38,27 @@ pub(crate) fn build(payload: &[u8], annotations: &BTreeMap<String, String>) -> R
     let digest = DigestBytes::new(Digest::of(payload).hash().to_vec());
     let content = MessageSignature::new(signature)
         .with_message_digest(MessageDigest::new(HashAlgorithm::Sha2256, digest));
-    Ok(Bundle::new(
-        MediaType::Bundle0_1,
-        material,
-        SignatureContent::MessageSignature(content),
-    ))
+    Ok(Bundle::new(MediaType::Bundle0_1, material, SignatureContent::MessageSignature(content)))
 }
 
 /// An annotation, if there is one. cosign takes an empty one for none.
 fn annotation<'a>(annotations: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
-    annotations
-        .get(name)
-        .map(String::as_str)
-        .filter(|text| !text.is_empty())
+    annotations.get(name).map(String::as_str).filter(|text| !text.is_empty())
 }
 
 fn signature(annotations: &BTreeMap<String, String>) -> Result<SignatureBytes, Flaw> {
     let text = annotation(annotations, SIGNATURE)
         .ok_or_else(|| flaw(FlawKind::Malformed, "there is no signature"))?;
-    let bytes = STANDARD.decode(text).map_err(|error| {
-        flaw(
-            FlawKind::Malformed,
-            format_args!("signature is malformed: {error}"),
-        )
-    })?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|error| flaw(FlawKind::Malformed, format_args!("signature is malformed: {error}")))?;
     Ok(SignatureBytes::new(bytes))
 }
 
 /// The signing certificate, then those between it and a root.
 fn certificates(annotations: &BTreeMap<String, String>) -> Result<Vec<X509Certificate>, Flaw> {
-    let leaf = annotation(annotations, CERTIFICATE).ok_or_else(|| {
-        flaw(
-            FlawKind::Unsupported,
-            "signed with a key, which needs a key authority",
-        )
-    })?;
+    let leaf = annotation(annotations, CERTIFICATE)
+        .ok_or_else(|| flaw(FlawKind::Unsupported, "signed with a key, which needs a key authority"))?;
     let mut certificates = vec![certificate::leaf(leaf)?];
     if let Some(chain) = annotation(annotations, CHAIN) {
         certificates.extend(certificate::intermediates(chain)?);
@@ -85,14 +71,9 @@ fn timestamps(annotations: &BTreeMap<String, String>) -> Result<TimestampVerific
     let mut timestamps = TimestampVerificationData::default();
     if let Some(text) = annotation(annotations, TIMESTAMP) {
         let token = token(text).ok_or_else(|| {
-            flaw(
-                FlawKind::Timestamp,
-                "the signed timestamp beside the signature is malformed",
-            )
+            flaw(FlawKind::Timestamp, "the signed timestamp beside the signature is malformed")
         })?;
-        timestamps
-            .rfc3161_timestamps
-            .push(Rfc3161Timestamp::new(TimestampToken::new(token)));
+        timestamps.rfc3161_timestamps.push(Rfc3161Timestamp::new(TimestampToken::new(token)));
     }
     Ok(timestamps)
 }
@@ -115,12 +96,7 @@ mod tests {
         let taken = read(r#"{"SignedRFC3161Timestamp":"dG9rZW4="}"#).unwrap();
         assert_eq!(taken.rfc3161_timestamps[0].signed_timestamp.as_bytes(), b"token");
         assert_eq!(timestamps(&BTreeMap::new()).unwrap().rfc3161_timestamps, []);
-        for text in [
-            "{",
-            "{}",
-            r#"{"SignedRFC3161Timestamp":""}"#,
-            r#"{"SignedRFC3161Timestamp":"?"}"#,
-        ] {
+        for text in ["{", "{}", r#"{"SignedRFC3161Timestamp":""}"#, r#"{"SignedRFC3161Timestamp":"?"}"#] {
             assert_eq!(read(text).unwrap_err().kind, FlawKind::Timestamp, "{text}");
         }
     }
@@ -128,21 +104,13 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let kind = |annotations: &[(&str, &str)]| {
-            let annotations = annotations
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into()));
+            let annotations = annotations.iter().map(|(name, value)| ((*name).into(), (*value).into()));
             build(b"payload", &annotations.collect()).unwrap_err().kind
         };
         assert_eq!(kind(&[]), FlawKind::Malformed);
         assert_eq!(kind(&[(SIGNATURE, "?")]), FlawKind::Malformed);
         assert_eq!(kind(&[(SIGNATURE, "c2ln")]), FlawKind::Unsupported);
-        assert_eq!(
-            kind(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "")]),
-            FlawKind::Unsupported
-        );
-        assert_eq!(
-            kind(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "?")]),
-            FlawKind::Malformed
-        );
+        assert_eq!(kind(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "")]), FlawKind::Unsupported);
+        assert_eq!(kind(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "?")]), FlawKind::Malformed);
     }
 }

@@ -16,6 +16,6 @@ mod trust_root;
 mod unique_json;
 
 pub use candidate::{Candidate, candidates};
-pub use check::{BUILD, check};
+pub use check::{BUILD, Grounds, check};
 pub use material::{InvalidMaterial, Material};
 pub use trust_root::{InvalidTrustRoot, TrustRoot};

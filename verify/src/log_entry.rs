@@ -38,12 +38,8 @@ pub(crate) fn read(annotations: &BTreeMap<String, String>) -> Result<Transparenc
     let log = hex::decode(string(&entry, "/Payload/logID")?)
         .map_err(|error| malformed(format!("log entry has a malformed logID: {error}")))?;
     let kind = kind(&body)?;
-    let entry = TransparencyLogEntry::new(
-        index,
-        LogId::new(LogKeyId::new(log)),
-        kind,
-        CanonicalizedBody::new(body),
-    );
+    let entry =
+        TransparencyLogEntry::new(index, LogId::new(LogKeyId::new(log)), kind, CanonicalizedBody::new(body));
     Ok(entry
         .with_integrated_time(time)
         .with_inclusion_promise(InclusionPromise::new(SignedTimestamp::new(promise))))
@@ -123,11 +119,7 @@ mod tests {
 
     #[track_caller]
     fn refuses(text: &str, kind: FlawKind) {
-        assert_eq!(
-            read_text(text).map_err(|flaw| flaw.kind).err(),
-            Some(kind),
-            "{text}"
-        );
+        assert_eq!(read_text(text).map_err(|flaw| flaw.kind).err(), Some(kind), "{text}");
     }
 
     #[test]
@@ -135,10 +127,7 @@ mod tests {
         let entry = read_text(&good().to_string()).unwrap();
         assert_eq!(entry.kind_version, KindVersion::HashedRekordV001);
         assert_eq!(entry.log_index.get(), 3_942_845);
-        assert_eq!(
-            entry.log_id.key_id.as_bytes(),
-            hex::decode("c0d23d6ad406973f").unwrap()
-        );
+        assert_eq!(entry.log_id.key_id.as_bytes(), hex::decode("c0d23d6ad406973f").unwrap());
         assert_eq!(entry.integrated_time.unwrap().as_second(), 1_664_111_795);
         let promise = entry.inclusion_promise.unwrap();
         assert_eq!(promise.signed_entry_timestamp.as_bytes(), b"promise");
@@ -146,21 +135,15 @@ mod tests {
 
     #[test]
     fn a_signature_without_an_entry_is_not_vouched_for() {
-        assert_eq!(
-            read(&BTreeMap::new()).map_err(|flaw| flaw.kind).err(),
-            Some(FlawKind::LogEntry)
-        );
+        assert_eq!(read(&BTreeMap::new()).map_err(|flaw| flaw.kind).err(), Some(FlawKind::LogEntry));
         refuses("", FlawKind::LogEntry);
     }
 
     #[test]
     fn entries_of_another_kind_are_not_checked() {
-        for (kind, version) in [
-            ("hashedrekord", "0.0.2"),
-            ("rekord", "0.0.1"),
-            ("dsse", "0.0.1"),
-            ("intoto", "0.0.2"),
-        ] {
+        for (kind, version) in
+            [("hashedrekord", "0.0.2"), ("rekord", "0.0.1"), ("dsse", "0.0.1"), ("intoto", "0.0.2")]
+        {
             let other = entry(&json!({"kind": kind, "apiVersion": version}));
             refuses(&other.to_string(), FlawKind::Unsupported);
         }
@@ -171,10 +154,7 @@ mod tests {
         for (pointer, value) in [
             ("/SignedEntryTimestamp", json!("?")),
             ("/Payload/body", json!(STANDARD.encode("{"))),
-            (
-                "/Payload/body",
-                json!(STANDARD.encode(r#"{"kind":"a","kind":"b"}"#)),
-            ),
+            ("/Payload/body", json!(STANDARD.encode(r#"{"kind":"a","kind":"b"}"#))),
             ("/Payload/integratedTime", json!(0)),
             ("/Payload/integratedTime", json!(-1)),
             ("/Payload/integratedTime", json!("1664111795")),
@@ -188,9 +168,7 @@ mod tests {
             *broken.pointer_mut(pointer).unwrap() = value;
             refuses(&broken.to_string(), FlawKind::Malformed);
         }
-        let twice = good()
-            .to_string()
-            .replacen("\"logID\"", "\"logID\":\"00\",\"logID\"", 1);
+        let twice = good().to_string().replacen("\"logID\"", "\"logID\":\"00\",\"logID\"", 1);
         refuses(&twice, FlawKind::Malformed);
     }
 }

@@ -112,10 +112,7 @@ impl Material {
 
 /// Checks that annotations are few enough to be looked at.
 pub(crate) fn within_limit(annotations: &BTreeMap<String, String>) -> Result<(), InvalidMaterial> {
-    let size: usize = annotations
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
+    let size: usize = annotations.iter().map(|(name, value)| name.len() + value.len()).sum();
     if size > ANNOTATIONS_LIMIT {
         return Err(InvalidMaterial::AnnotationsTooLarge);
     }
@@ -127,10 +124,7 @@ mod tests {
     use super::*;
 
     fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
@@ -138,10 +132,7 @@ mod tests {
         let large = Bytes::from(vec![b' '; PAYLOAD_LIMIT + 1]);
         let largest = large.slice(1..);
         assert!(Material::simple_signing(largest, BTreeMap::new()).is_ok());
-        assert_eq!(
-            Material::simple_signing(large, BTreeMap::new()),
-            Err(InvalidMaterial::PayloadTooLarge)
-        );
+        assert_eq!(Material::simple_signing(large, BTreeMap::new()), Err(InvalidMaterial::PayloadTooLarge));
 
         let value = "x".repeat(ANNOTATIONS_LIMIT - 1);
         assert!(Material::simple_signing(Bytes::new(), annotations(&[("a", &value)])).is_ok());
@@ -155,9 +146,7 @@ mod tests {
     fn the_address_covers_payload_and_annotations() {
         let digest = |payload: &'static str, pairs: &[(&str, &str)]| {
             let payload = Bytes::from_static(payload.as_bytes());
-            Material::simple_signing(payload, annotations(pairs))
-                .unwrap()
-                .digest()
+            Material::simple_signing(payload, annotations(pairs)).unwrap().digest()
         };
         let all = [
             digest("", &[]),
@@ -177,14 +166,9 @@ mod tests {
     fn the_claimed_time_is_the_log_entrys() {
         let entry = r#"{"SignedEntryTimestamp":"","Payload":{"integratedTime":1664111795}}"#;
         let time = |pairs: &[(&str, &str)]| {
-            Material::simple_signing(Bytes::new(), annotations(pairs))
-                .unwrap()
-                .claimed_time()
+            Material::simple_signing(Bytes::new(), annotations(pairs)).unwrap().claimed_time()
         };
-        assert_eq!(
-            time(&[("dev.sigstore.cosign/bundle", entry)]),
-            Some(1_664_111_795)
-        );
+        assert_eq!(time(&[("dev.sigstore.cosign/bundle", entry)]), Some(1_664_111_795));
         assert_eq!(time(&[("dev.sigstore.cosign/bundle", "{}")]), None);
         assert_eq!(time(&[]), None);
     }

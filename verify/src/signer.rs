@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use policies::{Flaw, FlawKind, Signer};
+use policies::{CertificateIdentity, Flaw, FlawKind};
 use sigstore_verify::crypto::parse_certificate_info;
 use sigstore_verify::crypto::x509::FulcioCiClaims;
 use sigstore_verify::types::DerCertificate;
@@ -24,43 +24,27 @@ const FULCIO_USER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1
 ///
 /// # Errors
 /// [`FlawKind::Certificate`] where it names no issuer or no subject, since nothing could be asked of such a signer.
-pub(crate) fn read(certificate: &DerCertificate) -> Result<Signer, Flaw> {
-    let parsed = parse_certificate_info(certificate).map_err(|error| {
-        flaw(
-            FlawKind::Malformed,
-            format_args!("certificate is malformed: {error}"),
-        )
-    })?;
+pub(crate) fn read(certificate: &DerCertificate) -> Result<CertificateIdentity, Flaw> {
+    let parsed = parse_certificate_info(certificate)
+        .map_err(|error| flaw(FlawKind::Malformed, format_args!("certificate is malformed: {error}")))?;
     let issuer = parsed.issuer.filter(|issuer| !issuer.is_empty());
     let issuer = issuer.ok_or_else(|| flaw(FlawKind::Certificate, "certificate names no issuer"))?;
     let subjects = subjects(certificate)?;
     if subjects.is_empty() {
         return Err(flaw(FlawKind::Certificate, "certificate names no subject"));
     }
-    Ok(Signer {
-        issuer,
-        subjects,
-        claims: claims(parsed.ci_claims),
-    })
+    Ok(CertificateIdentity { issuer, subjects, claims: claims(parsed.ci_claims) })
 }
 
 /// Every subject alternative name that a signer can be known by.
 fn subjects(certificate: &DerCertificate) -> Result<Vec<String>, Flaw> {
     let certificate = certificate::parse(certificate.as_bytes())?;
-    let names = certificate
-        .tbs_certificate
-        .get::<SubjectAltName>()
-        .map_err(|error| {
-            let detail =
-                format_args!("the subject alternative names of the certificate are malformed: {error}");
-            flaw(FlawKind::Malformed, detail)
-        })?;
+    let names = certificate.tbs_certificate.get::<SubjectAltName>().map_err(|error| {
+        let detail = format_args!("the subject alternative names of the certificate are malformed: {error}");
+        flaw(FlawKind::Malformed, detail)
+    })?;
     let names = names.map(|(_, names)| names.0).unwrap_or_default();
-    Ok(names
-        .iter()
-        .filter_map(subject)
-        .filter(|name| !name.is_empty())
-        .collect())
+    Ok(names.iter().filter_map(subject).filter(|name| !name.is_empty()).collect())
 }
 
 fn subject(name: &GeneralName) -> Option<String> {
@@ -97,24 +81,16 @@ fn claims(claims: FulcioCiClaims) -> BTreeMap<String, String> {
         ("sourceRepositoryRef", claims.source_repository_ref),
         ("sourceRepositoryIdentifier", claims.source_repository_identifier),
         ("sourceRepositoryOwnerURI", claims.source_repository_owner_uri),
-        (
-            "sourceRepositoryOwnerIdentifier",
-            claims.source_repository_owner_identifier,
-        ),
+        ("sourceRepositoryOwnerIdentifier", claims.source_repository_owner_identifier),
         ("buildConfigURI", claims.build_config_uri),
         ("buildConfigDigest", claims.build_config_digest),
         ("buildTrigger", claims.build_trigger),
         ("runInvocationURI", claims.run_invocation_uri),
-        (
-            "sourceRepositoryVisibilityAtSigning",
-            claims.source_repository_visibility_at_signing,
-        ),
+        ("sourceRepositoryVisibilityAtSigning", claims.source_repository_visibility_at_signing),
         ("deploymentEnvironment", claims.deployment_environment),
         ("tokenSubject", claims.token_subject),
     ];
-    let said = named
-        .into_iter()
-        .filter_map(|(name, claim)| Some((name.to_owned(), claim?)));
+    let said = named.into_iter().filter_map(|(name, claim)| Some((name.to_owned(), claim?)));
     said.collect()
 }
 
@@ -142,7 +118,7 @@ mod tests {
         CustomExtension::from_oid_content(&oid(number), text.as_bytes().to_vec())
     }
 
-    fn signer(names: Vec<SanType>, extensions: Vec<CustomExtension>) -> Result<Signer, Flaw> {
+    fn signer(names: Vec<SanType>, extensions: Vec<CustomExtension>) -> Result<CertificateIdentity, Flaw> {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names;
         params.custom_extensions = extensions;
@@ -179,24 +155,13 @@ mod tests {
     #[test]
     fn the_issuer_is_the_new_extension_and_else_the_old_one() {
         let issuer = |extensions| {
-            signer(vec![uri()], extensions)
-                .map(|signer| signer.issuer)
-                .map_err(|flaw| flaw.kind)
+            signer(vec![uri()], extensions).map(|signer| signer.issuer).map_err(|flaw| flaw.kind)
         };
-        let (new, old) = (
-            der_string(8, "https://new.example"),
-            bare(1, "https://old.example"),
-        );
-        assert_eq!(
-            issuer(vec![old.clone(), new]).as_deref(),
-            Ok("https://new.example")
-        );
+        let (new, old) = (der_string(8, "https://new.example"), bare(1, "https://old.example"));
+        assert_eq!(issuer(vec![old.clone(), new]).as_deref(), Ok("https://new.example"));
         assert_eq!(issuer(vec![old.clone()]).as_deref(), Ok("https://old.example"));
         // A new one that cannot be read is not passed over for the old one.
-        assert_eq!(
-            issuer(vec![old, bare(8, "https://new.example")]),
-            Err(FlawKind::Malformed)
-        );
+        assert_eq!(issuer(vec![old, bare(8, "https://new.example")]), Err(FlawKind::Malformed));
         assert_eq!(issuer(vec![]), Err(FlawKind::Certificate));
         assert_eq!(issuer(vec![der_string(8, "")]), Err(FlawKind::Certificate));
     }
@@ -206,10 +171,7 @@ mod tests {
         let issuer = || vec![der_string(8, "https://issuer.example")];
         assert_eq!(signer(vec![], issuer()).unwrap_err().kind, FlawKind::Certificate);
         let address = SanType::IpAddress([127, 0, 0, 1].into());
-        assert_eq!(
-            signer(vec![address], issuer()).unwrap_err().kind,
-            FlawKind::Certificate
-        );
+        assert_eq!(signer(vec![address], issuer()).unwrap_err().kind, FlawKind::Certificate);
     }
 
     #[test]
@@ -222,10 +184,7 @@ mod tests {
             der_string(20, "push"),
         ];
         let claims = signer(vec![uri()], extensions).unwrap().claims;
-        let claims: Vec<_> = claims
-            .iter()
-            .map(|(name, claim)| (name.as_str(), claim.as_str()))
-            .collect();
+        let claims: Vec<_> = claims.iter().map(|(name, claim)| (name.as_str(), claim.as_str())).collect();
         let expected = [
             ("buildTrigger", "push"),
             ("githubWorkflowRepository", "acme/app"),

@@ -78,10 +78,7 @@ impl TrustRoot {
             return Err(InvalidTrustRoot::NoCertificateAuthority);
         }
         let verifier = Verifier::new(&root).map_err(|error| InvalidTrustRoot::Unusable(error.into()))?;
-        Ok(Self {
-            id: Digest::of(text.as_bytes()),
-            verifier,
-        })
+        Ok(Self { id: Digest::of(text.as_bytes()), verifier })
     }
 
     /// What distinguishes this root from every other: the digest of the text that it was read from.
@@ -99,9 +96,7 @@ impl TrustRoot {
 
 impl fmt::Debug for TrustRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrustRoot")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("TrustRoot").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -140,10 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_no_trust_root_is_refused() {
-        assert!(matches!(
-            TrustRoot::from_json("{"),
-            Err(InvalidTrustRoot::Malformed(_))
-        ));
+        assert!(matches!(TrustRoot::from_json("{"), Err(InvalidTrustRoot::Malformed(_))));
         assert!(matches!(
             TrustRoot::from_json(r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}"#),
             Err(InvalidTrustRoot::UnsupportedMediaType(_))
@@ -151,9 +143,6 @@ mod tests {
         let nobody = edited(|root| root["certificateAuthorities"] = [(); 0].into());
         assert!(matches!(nobody, Err(InvalidTrustRoot::NoCertificateAuthority)));
         let large = " ".repeat(LIMIT + 1);
-        assert!(matches!(
-            TrustRoot::from_json(&large),
-            Err(InvalidTrustRoot::TooLarge)
-        ));
+        assert!(matches!(TrustRoot::from_json(&large), Err(InvalidTrustRoot::TooLarge)));
     }
 }

@@ -97,11 +97,7 @@ mod tests {
 
     #[test]
     fn a_name_twice_is_refused_at_any_depth() {
-        for text in [
-            r#"{"a":1,"a":1}"#,
-            r#"{"a":1,"\u0061":2}"#,
-            r#"{"a":[{"b":{"c":1,"d":2,"c":3}}]}"#,
-        ] {
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":2}"#, r#"{"a":[{"b":{"c":1,"d":2,"c":3}}]}"#] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
     }

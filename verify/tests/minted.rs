@@ -1,14 +1,11 @@
 //! What an authority of our own signs is found to be signed, and its attacks are found to be what they are.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "the functions that tests share fail a test as the tests do"
-)]
+#![expect(clippy::unwrap_used, reason = "the functions that tests share fail a test as the tests do")]
 
 use oci::{Digest, Manifest, Verified};
 use policies::{Finding, FlawKind, Profile, Signature};
 use testkit::authority::{Attack, Authority, Identity, San, SignedLayer, signature_manifest};
-use verify::{TrustRoot, candidates, check};
+use verify::{Grounds, TrustRoot, candidates, check};
 
 const ISSUER: &str = "https://issuer.example";
 
@@ -40,7 +37,7 @@ fn findings(layers: &[SignedLayer], authority: &Authority) -> Vec<Finding> {
         .zip(pushed.payloads)
         .map(|(candidate, payload)| {
             let material = candidate.material(Verified::of(payload)).unwrap();
-            check(&material, &trust_root, Profile::Strict).finding
+            check(&material, &Grounds { trust_root: &trust_root, profile: Profile::STRICT }).finding
         })
         .collect()
 }
@@ -83,12 +80,9 @@ fn a_signature_is_found_with_its_image_identity_and_time() {
     let signature = signed(sign(&authority, &release()), &authority);
     assert_eq!(signature.subjects, [image()]);
     assert_eq!(signature.integrated_time, Some(1_767_225_665));
+    assert_eq!(signature.signer.identity().unwrap().issuer, "https://token.actions.githubusercontent.com");
     assert_eq!(
-        signature.signer.issuer,
-        "https://token.actions.githubusercontent.com"
-    );
-    assert_eq!(
-        signature.signer.subjects,
+        signature.signer.identity().unwrap().subjects,
         ["https://github.com/acme/app/.github/workflows/release.yaml@refs/heads/main"]
     );
 }
@@ -96,7 +90,7 @@ fn a_signature_is_found_with_its_image_identity_and_time() {
 #[test]
 fn every_claim_of_a_workflow_is_found() {
     let authority = Authority::new("seed");
-    let claims = signed(sign(&authority, &release()), &authority).signer.claims;
+    let claims = signed(sign(&authority, &release()), &authority).signer.identity().unwrap().claims.clone();
     let expected = [
         ("githubWorkflowRepository", "acme/app"),
         ("githubWorkflowRef", "refs/heads/main"),
@@ -117,11 +111,9 @@ fn a_subject_of_every_kind_is_found() {
     let name = "dev@acme.example".to_owned();
     for kind in [San::Uri, San::Email, San::Dns, San::OtherName] {
         let identity = Identity::new(ISSUER, kind(name.clone()));
-        let signer = signed(sign(&authority, &identity), &authority).signer;
-        assert_eq!(
-            (signer.issuer.as_str(), &signer.subjects[..]),
-            (ISSUER, &[name.clone()][..])
-        );
+        let signature = signed(sign(&authority, &identity), &authority);
+        let signer = signature.signer.identity().unwrap();
+        assert_eq!((signer.issuer.as_str(), &signer.subjects[..]), (ISSUER, &[name.clone()][..]));
         assert!(signer.claims.is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use oci::{Reference, TagOrDigest};
-use policies::{NoMatch, Verdict};
+use policies::{NoMatch, Signer, Verdict};
 use serde_json::json;
 
 use super::{Answer, Output, complain, say};
@@ -87,7 +87,16 @@ fn as_text(name: &str, answer: &Result<Arc<Verdict>, Undecided>) -> Answer {
         Ok(Verdict::Allow(allowed)) => {
             say(&format!("allowed: {name} ({})", allowed.ground().as_str()));
             for signer in allowed.signers() {
-                say(&format!("  signed by {}\n  issuer    {}", signer.subjects.join(", "), signer.issuer));
+                say(&match signer {
+                    Signer::Certificate(identity) => {
+                        format!(
+                            "  signed by {}\n  issuer    {}",
+                            identity.subjects.join(", "),
+                            identity.issuer
+                        )
+                    }
+                    Signer::Key(id) => format!("  signed by the key {id}"),
+                });
             }
             for failure in allowed.warnings() {
                 say(&format!("  warning: {}", failure.message(allowed.subject())));

@@ -2,7 +2,7 @@ use oci::Digest;
 use proptest::prelude::*;
 
 use super::*;
-use crate::facts::{Basis, Facts, Profile, TrustRootRef};
+use crate::facts::{Basis, Facts, TrustRootRef};
 use crate::test_support::{default_basis, evidence, flawed, matching, policy, set, signed, subject, verdict};
 
 const ISSUER: &str = "https://ci.example";
@@ -72,16 +72,20 @@ fn one_good_signature_among_bad_ones_is_enough_and_is_named_once() {
         signed(&[other, app()], ISSUER, "release.yaml"),
     ];
     let allowed = allowed(verdict(&[policy("acme", KEYLESS)], &findings, NoMatch::Deny));
-    let subjects: Vec<_> = allowed.signers().iter().map(|signer| signer.subjects[0].as_str()).collect();
+    let subjects: Vec<_> =
+        allowed.signers().iter().map(|signer| signer.identity().unwrap().subjects[0].as_str()).collect();
     assert_eq!(subjects, ["release.yaml"]);
 }
 
 #[test]
 fn any_subject_of_a_certificate_may_be_the_expected_one() {
     let Finding::Signed(mut signature) = good() else { panic!("signed") };
-    signature.signer.subjects.insert(0, "ci@acme.example".into());
+    let Signer::Certificate(mut identity) = signature.signer.clone() else { panic!("a certificate") };
+    identity.subjects.insert(0, "ci@acme.example".into());
+    signature.signer = Signer::Certificate(identity.clone());
     allowed(verdict(&[policy("acme", KEYLESS)], &[Finding::Signed(signature.clone())], NoMatch::Deny));
-    signature.signer.subjects.clear();
+    identity.subjects.clear();
+    signature.signer = Signer::Certificate(identity);
     refuses(&[Finding::Signed(signature)], "wrong-identity");
 }
 
@@ -128,7 +132,7 @@ fn facts_count_only_on_the_basis_that_the_policy_rests_on() {
     let set = set(&[policy("acme", spec)]);
     let subject = subject();
     let matching = matching(&set, &subject);
-    let ours = Basis { trust_root: TrustRootRef::Named("ours".into()), profile: Profile::Strict };
+    let ours = Basis::resting_on(TrustRootRef::Named("ours".into()));
     assert_eq!(matching.bases(), std::slice::from_ref(&ours));
     assert_eq!(set.trust_roots().collect::<Vec<_>>(), ["ours"]);
 

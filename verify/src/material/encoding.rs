@@ -46,10 +46,7 @@ fn read_simple_signing(mut rest: &[u8]) -> Result<Kind, InvalidMaterial> {
     while !rest.is_empty() {
         let (name, value) = (text(&mut rest)?, text(&mut rest)?);
         // Another order, or a name twice, would be a second encoding of the same material.
-        if annotations
-            .last_key_value()
-            .is_some_and(|(last, _)| *last >= name)
-        {
+        if annotations.last_key_value().is_some_and(|(last, _)| *last >= name) {
             return Err(InvalidMaterial::Malformed);
         }
         annotations.insert(name, value);
@@ -113,38 +110,19 @@ mod tests {
             out.freeze()
         };
         assert!(Material::decode(&encoded(&["payload", "a", "1", "b", "2"])).is_ok());
-        for parts in [
-            &[][..],
-            &["payload", "a"],
-            &["payload", "b", "2", "a", "1"],
-            &["payload", "a", "1", "a", "2"],
-        ] {
-            assert_eq!(
-                Material::decode(&encoded(parts)),
-                Err(InvalidMaterial::Malformed),
-                "{parts:?}"
-            );
+        for parts in
+            [&[][..], &["payload", "a"], &["payload", "b", "2", "a", "1"], &["payload", "a", "1", "a", "2"]]
+        {
+            assert_eq!(Material::decode(&encoded(parts)), Err(InvalidMaterial::Malformed), "{parts:?}");
         }
-        for bytes in [
-            &b""[..],
-            b"countersign-material/1\n",
-            b"countersign-material/1\n\x02",
-            b"{}",
-        ] {
-            assert_eq!(
-                Material::decode(bytes),
-                Err(InvalidMaterial::Malformed),
-                "{bytes:?}"
-            );
+        for bytes in [&b""[..], b"countersign-material/1\n", b"countersign-material/1\n\x02", b"{}"] {
+            assert_eq!(Material::decode(bytes), Err(InvalidMaterial::Malformed), "{bytes:?}");
         }
         let whole = encoded(&["payload", "a", "1"]);
         for end in 0..whole.len() {
             let cut = Material::decode(&whole[..end]);
             // Cut between annotations, the rest is material of its own.
-            assert!(
-                cut.is_err() || cut.is_ok_and(|cut| cut.encode() == whole[..end]),
-                "{end}"
-            );
+            assert!(cut.is_err() || cut.is_ok_and(|cut| cut.encode() == whole[..end]), "{end}");
         }
         let mut endless = encoded(&[]).to_vec();
         endless.extend([0xff; 8]);

@@ -31,9 +31,9 @@ fn holds(line: &str, trust_root: &TrustRoot) {
     let signature = signed(&material, trust_root);
     assert_eq!(signature.subjects.len(), 1);
     assert_eq!(line["signed_digest"], signature.subjects[0].to_string());
-    assert_eq!(signature.signer.subjects.len(), 1);
-    assert_eq!(line["san"], signature.signer.subjects[0]);
-    assert_eq!(line["issuer"], signature.signer.issuer);
+    assert_eq!(signature.signer.identity().unwrap().subjects.len(), 1);
+    assert_eq!(line["san"], signature.signer.identity().unwrap().subjects[0]);
+    assert_eq!(line["issuer"], signature.signer.identity().unwrap().issuer);
     assert_eq!(line["integrated_time"].as_i64(), signature.integrated_time);
     assert_eq!(material.claimed_time(), signature.integrated_time);
     for (name, claim) in [
@@ -46,7 +46,7 @@ fn holds(line: &str, trust_root: &TrustRoot) {
         let said = line["github"].get(name).and_then(Value::as_str);
         assert_eq!(
             said,
-            signature.signer.claims.get(claim).map(String::as_str),
+            signature.signer.identity().unwrap().claims.get(claim).map(String::as_str),
             "{name}"
         );
     }
@@ -58,12 +58,9 @@ fn every_harvested_signature_is_by_whom_it_is_known_to_be() {
         return;
     };
     let trust_root = TrustRoot::public_good().unwrap();
-    let files = entries(&folder)
-        .into_iter()
-        .filter(|file| file.extension().is_some_and(|end| end == "gz"));
-    let lines: Vec<String> = files
-        .flat_map(|file| text(&file).lines().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
+    let files = entries(&folder).into_iter().filter(|file| file.extension().is_some_and(|end| end == "gz"));
+    let lines: Vec<String> =
+        files.flat_map(|file| text(&file).lines().map(str::to_owned).collect::<Vec<_>>()).collect();
     assert!(lines.len() >= 1928, "{}", lines.len());
     std::thread::scope(|scope| {
         for half in lines.chunks(lines.len().div_ceil(2)) {
@@ -84,12 +81,10 @@ fn a_payload_that_was_edited_after_signing_is_refused() {
     for line in lines.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let of = |payload: &str| {
-            let annotations = [
-                (SIGNATURE, "signature"),
-                (CERTIFICATE, "certificate"),
-                (BUNDLE, "bundle_annotation"),
-            ]
-            .map(|(annotation, name)| (annotation.to_owned(), line[name].as_str().unwrap().to_owned()));
+            let annotations =
+                [(SIGNATURE, "signature"), (CERTIFICATE, "certificate"), (BUNDLE, "bundle_annotation")].map(
+                    |(annotation, name)| (annotation.to_owned(), line[name].as_str().unwrap().to_owned()),
+                );
             material(line[payload].as_str().unwrap(), annotations.into())
         };
         refused(&of("edited_payload"), &trust_root, FlawKind::Signature);

@@ -4,7 +4,7 @@ use policies::{Finding, Profile};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
-use verify::{Material, TrustRoot, check};
+use verify::{Grounds, Material, TrustRoot, check};
 
 use crate::legacy::{Sample, samples};
 use crate::shared::{annotations, folder, json, material, signed, text};
@@ -48,9 +48,7 @@ fn damaged(sample: &Sample, part: Index, damages: &[Damage]) -> Material {
     let mut sample = sample.clone();
     let names: Vec<_> = sample.annotations.keys().cloned().collect();
     match part.index(names.len() * 2 + 1).checked_sub(1) {
-        None => damages
-            .iter()
-            .for_each(|damage| apply(damage, &mut sample.payload)),
+        None => damages.iter().for_each(|damage| apply(damage, &mut sample.payload)),
         Some(part) => {
             let value = sample.annotations.get_mut(&names[part / 2]).unwrap();
             let inner = (part % 2 == 1).then(|| innermost(value)).flatten();
@@ -96,13 +94,11 @@ fn encoded(bytes: &[u8]) -> String {
 fn holds(sample: &Sample, trust_root: &TrustRoot, cases: u32) {
     let original = signed(&sample.material(), trust_root);
     let inputs = (any::<Index>(), prop::collection::vec(damage(), 1..4));
-    let mut runner = TestRunner::new(Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&inputs, |(part, damages)| {
-        match check(&damaged(sample, part, &damages), trust_root, Profile::Strict).finding {
+        match check(&damaged(sample, part, &damages), &Grounds { trust_root, profile: Profile::STRICT })
+            .finding
+        {
             Finding::Signed(signature) => prop_assert_eq!(&signature, &original),
             // That is what is said of a panic.
             Finding::Flawed(flaw) => prop_assert_ne!(flaw.detail, "the verifier failed on it"),
@@ -134,9 +130,6 @@ fn damage_beneath_a_promise_of_ones_own_log_is_survived() {
         payload: text(&folder.join("payload.json")).into_bytes(),
         annotations: annotations(&json(&folder.join("legacy-good.json"))["annotations"]),
     };
-    assert_eq!(
-        sample.material(),
-        material(&sample.payload, sample.annotations.clone())
-    );
+    assert_eq!(sample.material(), material(&sample.payload, sample.annotations.clone()));
     holds(&sample, &trust_root, 256);
 }

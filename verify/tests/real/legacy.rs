@@ -54,9 +54,7 @@ impl Sample {
 }
 
 pub(crate) fn samples() -> Option<Vec<Sample>> {
-    let folders = entries(&folder("cosign-legacy")?)
-        .into_iter()
-        .filter(|path| path.is_dir());
+    let folders = entries(&folder("cosign-legacy")?).into_iter().filter(|path| path.is_dir());
     let samples: Vec<_> = folders.map(|folder| Sample::read(&folder)).collect();
     assert_eq!(samples.len(), 10);
     Some(samples)
@@ -113,16 +111,10 @@ fn the_log_entry_of_another_signature_is_refused() {
 #[test]
 fn a_log_entry_that_was_edited_is_refused() {
     let one_more = |value: &Value| json!(value.as_i64().unwrap() + 1);
+    all_refused(FlawKind::LogEntry, |sample, _| sample.with_entry("/Payload/integratedTime", one_more));
+    all_refused(FlawKind::LogEntry, |sample, _| sample.with_entry("/Payload/logIndex", one_more));
     all_refused(FlawKind::LogEntry, |sample, _| {
-        sample.with_entry("/Payload/integratedTime", one_more)
-    });
-    all_refused(FlawKind::LogEntry, |sample, _| {
-        sample.with_entry("/Payload/logIndex", one_more)
-    });
-    all_refused(FlawKind::LogEntry, |sample, _| {
-        sample.with_entry("/Payload/logID", |log| {
-            json!(log.as_str().unwrap().replacen('c', "d", 1))
-        })
+        sample.with_entry("/Payload/logID", |log| json!(log.as_str().unwrap().replacen('c', "d", 1)))
     });
     all_refused(FlawKind::LogEntry, |sample, other| {
         let other: Value = serde_json::from_str(&other.annotations[BUNDLE]).unwrap();
@@ -167,12 +159,7 @@ fn a_payload_with_one_bit_flipped_is_refused() {
     all_refused(FlawKind::Signature, |sample, _| {
         let mut edited = sample.clone();
         // A hexadecimal digit of the digest, which stays one.
-        let digest = edited
-            .payload
-            .windows(7)
-            .position(|window| window == b"sha256:")
-            .unwrap()
-            + 7;
+        let digest = edited.payload.windows(7).position(|window| window == b"sha256:").unwrap() + 7;
         let digit = &mut edited.payload[digest];
         *digit = if digit.is_ascii_digit() { *digit ^ 1 } else { b'0' };
         edited.material()
@@ -185,7 +172,5 @@ fn a_signed_timestamp_that_does_not_verify_is_a_flaw() {
     all_refused(FlawKind::Timestamp, |sample, _| {
         sample.with("dev.sigstore.cosign/rfc3161timestamp", token.clone())
     });
-    all_refused(FlawKind::Timestamp, |sample, _| {
-        sample.with("dev.sigstore.cosign/rfc3161timestamp", "{}")
-    });
+    all_refused(FlawKind::Timestamp, |sample, _| sample.with("dev.sigstore.cosign/rfc3161timestamp", "{}"));
 }

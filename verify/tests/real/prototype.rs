@@ -19,12 +19,9 @@ fn a_root_of_ones_own_vouches_for_its_signatures() {
         return;
     };
     let signature = signed(&material, &trust_root);
-    assert_eq!(
-        signature.signer.issuer,
-        "https://token.actions.githubusercontent.com"
-    );
+    assert_eq!(signature.signer.identity().unwrap().issuer, "https://token.actions.githubusercontent.com");
     let subject = "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3";
-    assert_eq!(signature.signer.subjects, [subject]);
+    assert_eq!(signature.signer.identity().unwrap().subjects, [subject]);
     refused(&material, &TrustRoot::public_good().unwrap(), FlawKind::LogEntry);
 }
 

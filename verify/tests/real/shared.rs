@@ -8,7 +8,7 @@ use bytes::Bytes;
 use oci::Verified;
 use policies::{Facts, Finding, FlawKind, Profile, Signature};
 use serde_json::Value;
-use verify::{Candidate, Material, TrustRoot, check};
+use verify::{Candidate, Grounds, Material, TrustRoot, check};
 
 pub(crate) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 pub(crate) const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
@@ -44,10 +44,7 @@ pub(crate) fn json(path: &Path) -> Value {
 
 /// What lies in a folder, in order of name.
 pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths
 }
@@ -58,11 +55,7 @@ pub(crate) fn annotations(value: &Value) -> Annotations {
 
 pub(crate) fn material(payload: impl AsRef<[u8]>, annotations: Annotations) -> Material {
     let payload = Verified::of(Bytes::copy_from_slice(payload.as_ref()));
-    let candidate = Candidate {
-        payload: payload.digest(),
-        size: payload.bytes().len() as u64,
-        annotations,
-    };
+    let candidate = Candidate { payload: payload.digest(), size: payload.bytes().len() as u64, annotations };
     candidate.material(payload).unwrap()
 }
 
@@ -70,7 +63,7 @@ pub(crate) fn material(payload: impl AsRef<[u8]>, annotations: Annotations) -> M
 pub(crate) fn facts(material: &Material, trust_root: &TrustRoot) -> Facts {
     let kept = Material::decode(&material.encode()).unwrap();
     assert_eq!(&kept, material);
-    check(&kept, trust_root, Profile::Strict)
+    check(&kept, &Grounds { trust_root, profile: Profile::STRICT })
 }
 
 #[track_caller]
