@@ -97,6 +97,12 @@ impl Content {
         &self.blobs
     }
 
+    /// Links what a manifest names to it. Where that was done lately it is one look into memory.
+    pub(crate) async fn link(&self, place: &Place, known: &Known) {
+        let children: Vec<_> = known.manifest.children().map(|child| (child.digest, child.size)).collect();
+        self.links.add(&scope(place), known.content.digest(), &children).await;
+    }
+
     /// The digest that a tag means now. Asked upstream unless it was within the freshness window; all who ask at once
     /// share one request.
     ///
@@ -170,8 +176,7 @@ impl Content {
         let known = Arc::new(Known::read(fetched.content, fetched.media_type.as_ref()).map_err(Arc::new)?);
         let disk = |error| ContentError::Disk(Arc::new(error));
         self.blobs.keep(&known.content).await.map_err(disk)?;
-        let children: Vec<_> = known.manifest.children().map(|child| (child.digest, child.size)).collect();
-        self.links.add(&scope(place), digest, &children).await;
+        self.link(place, &known).await;
         let key = (place.name.to_string(), digest);
         self.members.keep(key.clone(), Membership { media_type: fetched.media_type }).await;
         self.recent.insert(key, known.clone()).await;

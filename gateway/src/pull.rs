@@ -175,6 +175,8 @@ impl PullDoor {
             None => (self.content.manifest(&pull.place, digest).await?, Source::Registry),
         };
         let permit = self.gate.manifest(&pull.place, &version, &known).await?;
+        // Links that nobody used leave in time, and this client is about to use them.
+        self.content.link(&pull.place, &known).await;
         let source = if source == Source::Memory { permit.source() } else { source };
         let reason = respond::reason(&permit);
         Ok((respond::manifest(pull, &known, permit, source, self.gate.no_match()), reason, source))

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use cache::{FillError, Filling, Origin};
 use http::{Response, StatusCode, header};
 use oci::{ArtefactLimits, Digest, Verified};
 
@@ -72,16 +73,29 @@ impl PullDoor {
         size: u64,
         range: Range<u64>,
     ) -> Result<(Body, Source), Refusal> {
-        if let Some(blob) = self.content.blobs().find(&digest).await {
+        // A manifest that says another size than the content has gets what is wrong said, not a part for the whole.
+        if let Some(blob) = self.content.blobs().find(&digest).await.filter(|blob| blob.size() == size) {
             return Ok((stream(blob.read(range)), Source::Memory));
         }
+        let mut filling = self.fill(pull, digest, size);
+        if let Err(error) = filling.started().await {
+            // Whoever began the fill may not be allowed what we are: our own upstream is asked before we say no.
+            let theirs = filling.origin() == Origin::Joined && matches!(*error, FillError::Source(_));
+            if !theirs {
+                return Err(Refusal::Blob(error));
+            }
+            filling = self.fill(pull, digest, size);
+            filling.started().await.map_err(Refusal::Blob)?;
+        }
+        Ok((stream(filling.read(range)), Source::Registry))
+    }
+
+    fn fill(&self, pull: &Pull<'_>, digest: Digest, size: u64) -> Filling {
         let place = pull.place.clone();
-        let filling = self.content.blobs().fill(digest, size, move || async move {
+        self.content.blobs().fill(digest, size, move || async move {
             let body = place.upstream.blob(&place.name.repository, &digest).await?;
             Ok::<_, upstream::FetchError>(body.stream)
-        });
-        filling.started().await.map_err(Refusal::Blob)?;
-        Ok((stream(filling.read(range)), Source::Registry))
+        })
     }
 
     /// A part of a signature artefact, read whole and looked at: a manifest that calls a layer of an image a signature

@@ -1,0 +1,2 @@
+//! How long a judgement takes, and finding the policies that speak of an image.
+fn main() {}
