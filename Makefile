@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are `make run` and `make test`. `make help` lists the rest.
 CARGO ?= cargo
 
-.PHONY: help run test check unit e2e load bench clean
+.PHONY: help run test check unit e2e load bench fuzz deny clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,15 @@ check: ## Formatting, lints and documentation, with warnings denied.
 
 load: ## Measure the warm and cold paths, and print a baseline.
 	loadtest/run
+
+bench: ## Measure the parts, each beside the least that its work could cost.
+	$(CARGO) bench --locked --workspace --bench '*'
+
+fuzz: ## Feed every parser what nobody would write, a minute each.
+	scripts/fuzz
+
+deny: ## Check which crates the product is made of, under which licences and from where.
+	scripts/deny
 
 clean: ## Remove what was built.
 	$(CARGO) clean

@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use oci::Digest;
+use oci::{Digest, Name};
 
 /// What something is remembered under.
 ///
@@ -74,6 +74,13 @@ impl Key for Arc<str> {
 impl Key for &'static str {
     fn encode(&self, out: &mut KeyBytes) {
         out.field(self.as_bytes());
+    }
+}
+
+impl Key for Name {
+    fn encode(&self, out: &mut KeyBytes) {
+        out.field(self.host.as_str().as_bytes());
+        out.field(self.repository.as_str().as_bytes());
     }
 }
 

@@ -16,7 +16,7 @@ fuzz_target!(|text: &str| {
     open.write_all(text.as_bytes()).unwrap();
     match config::load(Some(file.path()), std::iter::empty()) {
         Ok(config) => {
-            let known = |host| config.upstreams.iter().any(|upstream| upstream.host == *host);
+            let known = |host: &oci::Host| config.upstreams.iter().any(|upstream| upstream.host == *host);
             assert!(config.registry.default_upstream.as_ref().is_none_or(known));
             let names: Vec<_> =
                 config.upstreams.iter().flat_map(|it| std::iter::once(&it.host).chain(&it.aliases)).collect();

@@ -11,5 +11,8 @@ fuzz_target!(|path: &str| {
     assert!(rendered == path || (path == "/v2" && rendered == "/v2/"), "{path:?} became {rendered:?}");
     assert_eq!(Endpoint::parse(&rendered).as_ref(), Ok(&endpoint));
     assert!(rendered.split('/').all(|segment| segment != "." && segment != ".."), "{rendered:?}");
-    assert!(rendered.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#%\\".contains(&byte)), "{rendered:?}");
+    assert!(
+        rendered.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#%\\".contains(&byte)),
+        "{rendered:?}"
+    );
 });

@@ -5,7 +5,9 @@
 use bytes::Bytes;
 use fuzz::go;
 use libfuzzer_sys::fuzz_target;
-use oci::{ArtefactLimits, Manifest, MediaType, Verified};
+use oci::{ArtefactLimits, Digest, Manifest, MediaType, Verified};
+use verify::Candidates;
+use verify::discovery::{Ask, MANIFESTS_LIMIT, Page, Plan};
 
 fuzz_target!(|content: &[u8]| {
     let content = Verified::of(Bytes::copy_from_slice(content));
@@ -30,7 +32,18 @@ fn check(manifest: &Manifest, content: &[u8]) {
     if manifest.is_signature_artefact(ArtefactLimits::default()) {
         assert!(manifest.media_type().is_image() && ours.len() > 1);
     }
-    if let Ok(candidates) = verify::candidates(manifest) {
-        assert!(candidates.iter().all(|candidate| ours.contains(&candidate.payload.to_string())));
+    let found = Candidates::of(manifest).list;
+    assert!(found.len() <= 64 && found.iter().all(|candidate| ours.contains(&candidate.payload.to_string())));
+
+    // As a list of referrers and as what such a list has, it sends us to nothing that it does not name itself.
+    let (mut plan, _) = Plan::start(Digest::of(b"image"));
+    let asks = [plan.found_page(manifest, Page::Last), plan.found_manifest(manifest)].concat();
+    assert!(asks.len() <= 64 + MANIFESTS_LIMIT);
+    for ask in asks {
+        match ask {
+            Ask::Manifest(digest) => assert!(ours.contains(&digest.to_string())),
+            Ask::Payload(candidate) => assert!(ours.contains(&candidate.payload.to_string())),
+            Ask::Tag(_) | Ask::Referrers | Ask::NextPage => panic!("{ask:?} was not named"),
+        }
     }
 }

@@ -6,18 +6,21 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use fuzz::signing;
+use fuzz::signing::{self, IMAGE};
 use libfuzzer_sys::fuzz_target;
-use oci::Verified;
-use verify::Candidate;
+use oci::Digest;
+use verify::CandidateKind;
 
 fuzz_target!(|payload: &[u8]| {
     static ANNOTATIONS: OnceLock<BTreeMap<String, String>> = OnceLock::new();
-    let annotations = ANNOTATIONS.get_or_init(|| signing::signature().annotations);
-    let payload = Verified::of(Bytes::copy_from_slice(payload));
-    let size = payload.bytes().len() as u64;
-    let candidate = Candidate { payload: payload.digest(), size, annotations: annotations.clone() };
-    if let Ok(material) = candidate.material(payload) {
-        signing::check(&material);
+    let annotations = ANNOTATIONS.get_or_init(|| {
+        let reference = "registry.example/acme/app";
+        signing::authority().sign(&Digest::of(IMAGE), reference, &signing::identity()).annotations
+    });
+    for kind in [CandidateKind::SimpleSigning, CandidateKind::Envelope] {
+        let payload = Bytes::copy_from_slice(payload);
+        if let Some(material) = signing::material(kind, payload, annotations.clone()) {
+            signing::check(&material);
+        }
     }
 });

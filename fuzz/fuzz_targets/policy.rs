@@ -27,7 +27,7 @@ fuzz_target!(|text: &str| {
         let matching = policies.matching(reference.name(), &reference.version());
         let subject = Subject { name: reference.name().clone(), digest };
         let verdict = judge(&subject, &matching, &Evidence::default(), NoMatch::Deny);
-        // Where facts are asked for and none are there, nothing that enforces can be satisfied.
+        assert!(matching.names().all(|name| policies.names().any(|known| known == name)));
         if matching.is_empty() {
             assert!(matches!(verdict, Verdict::Deny(_)));
         }

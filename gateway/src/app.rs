@@ -193,7 +193,7 @@ impl App {
         self.tasks.push(tokio::spawn(door.serve(answer, until(stopped))));
     }
 
-    /// Stops accepting, lets what is under way finish within [`DRAIN`], and ends every task.
+    /// Stops accepting, lets what is under way finish within 25 s, and ends every task.
     pub async fn drain(self) {
         self.readiness.drain();
         self.stop.send_replace(true);

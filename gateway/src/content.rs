@@ -1,17 +1,21 @@
 //! Content, read through memory and disk: what a tag means, and what a manifest says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache::{Blobs, Flights, Index, Links, Memo};
+use http::HeaderValue;
 use oci::{
-    ArtefactLimits, Digest, InvalidManifest, MANIFEST_LIMIT, Manifest, MediaType, Tag, TagOrDigest, Verified,
+    ArtefactLimits, Digest, InvalidManifest, MANIFEST_LIMIT, Manifest, MediaType, Name, Tag, TagOrDigest,
+    Verified,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use upstream::FetchError;
 
 use crate::place::Place;
+use crate::reply::header_value;
 use crate::undecided::with_causes;
 
 /// A manifest that this repository is known to have.
@@ -25,7 +29,23 @@ pub struct Known {
     pub judged: Digest,
     /// Whether it is made of signatures alone.
     pub artefact: bool,
+    /// What answers that carry it say of it.
+    pub head: Head,
+    /// When its links were last renewed, in seconds since 1970.
+    linked_at: AtomicU64,
 }
+
+/// What every answer with a manifest says of it, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Its media type.
+    pub media_type: HeaderValue,
+    /// Its digest.
+    pub digest: HeaderValue,
+}
+
+/// How long links are believed to be there without looking, in seconds: less than they are kept for certain.
+const LINKED_FOR: u64 = 60;
 
 /// Why content could not be had.
 #[derive(Clone, Debug, Error)]
@@ -50,8 +70,8 @@ struct Membership {
     media_type: Option<MediaType>,
 }
 
-type InRepository = (String, Digest);
-type TagKey = (String, String);
+type InRepository = (Name, Digest);
+type TagKey = (Name, String);
 
 /// Manifests and tags, read through to the upstream where they are not at hand.
 pub struct Content {
@@ -97,10 +117,15 @@ impl Content {
         &self.blobs
     }
 
-    /// Links what a manifest names to it. Where that was done lately it is one look into memory.
+    /// Links what a manifest names to it, where that was not done lately.
     pub(crate) async fn link(&self, place: &Place, known: &Known) {
+        let now = crate::clock::seconds_since_1970();
+        if now.saturating_sub(known.linked_at.load(Ordering::Relaxed)) < LINKED_FOR {
+            return;
+        }
         let children: Vec<_> = known.manifest.children().map(|child| (child.digest, child.size)).collect();
         self.links.add(&scope(place), known.content.digest(), &children).await;
+        known.linked_at.store(now, Ordering::Relaxed);
     }
 
     /// The digest that a tag means now. Asked upstream unless it was within the freshness window; all who ask at once
@@ -109,7 +134,7 @@ impl Content {
     /// # Errors
     /// Whatever the upstream says: a tag that cannot be resolved is never answered from the past.
     pub async fn resolve(self: &Arc<Self>, place: &Place, tag: &Tag) -> Result<Digest, ContentError> {
-        let key = (place.name.to_string(), tag.to_string());
+        let key = (place.name.clone(), tag.to_string());
         if let Some(digest) = self.tags.find_in_memory(&key) {
             return Ok(digest);
         }
@@ -129,12 +154,12 @@ impl Content {
 
     /// A manifest of this repository, if it is in memory.
     pub async fn manifest_in_memory(&self, place: &Place, digest: Digest) -> Option<Arc<Known>> {
-        self.recent.get(&(place.name.to_string(), digest)).await
+        self.recent.get(&(place.name.clone(), digest)).await
     }
 
     /// A manifest of this repository, without asking the upstream.
     pub async fn manifest_at_hand(&self, place: &Place, digest: Digest) -> Option<Arc<Known>> {
-        let key = (place.name.to_string(), digest);
+        let key = (place.name.clone(), digest);
         if let Some(known) = self.recent.get(&key).await {
             return Some(known);
         }
@@ -158,7 +183,7 @@ impl Content {
         if let Some(known) = self.manifest_at_hand(place, digest).await {
             return Ok(known);
         }
-        let key = (place.name.to_string(), digest);
+        let key = (place.name.clone(), digest);
         let (this, place) = (self.clone(), place.clone());
         let work = move || async move {
             let fetched = this.fetch(&place, digest).await;
@@ -177,7 +202,7 @@ impl Content {
         let disk = |error| ContentError::Disk(Arc::new(error));
         self.blobs.keep(&known.content).await.map_err(disk)?;
         self.link(place, &known).await;
-        let key = (place.name.to_string(), digest);
+        let key = (place.name.clone(), digest);
         self.members.keep(key.clone(), Membership { media_type: fetched.media_type }).await;
         self.recent.insert(key, known.clone()).await;
         Ok(known)
@@ -201,6 +226,10 @@ impl Known {
             oci::Algorithm::Sha512 => Digest::of(content.bytes()),
         };
         let artefact = manifest.is_signature_artefact(ArtefactLimits::default());
-        Ok(Self { content, manifest, judged, artefact })
+        let head = Head {
+            media_type: header_value(manifest.media_type().as_str()),
+            digest: header_value(&content.digest().to_string()),
+        };
+        Ok(Self { content, manifest, judged, artefact, head, linked_at: AtomicU64::new(0) })
     }
 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+use http::HeaderValue;
+
 /// Names answers, uniquely within the fleet: a random part for the process, then a count.
 #[derive(Debug)]
 pub struct Decisions {
@@ -26,6 +29,15 @@ impl Decisions {
     /// A name that no other answer has.
     pub fn next(&self) -> Decision {
         Decision { process: self.process, count: self.count.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Decision {
+    /// The name as a header's value.
+    pub(crate) fn header(self) -> HeaderValue {
+        // Hexadecimal digits and a dash are what a header may have.
+        HeaderValue::from_maybe_shared(Bytes::from(self.to_string()))
+            .unwrap_or_else(|_| HeaderValue::from_static("?"))
     }
 }
 

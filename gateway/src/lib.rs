@@ -16,6 +16,7 @@ mod pull;
 mod reload;
 mod reply;
 pub mod rules;
+mod search;
 mod telemetry;
 mod tls;
 mod undecided;

@@ -1,27 +1,23 @@
-//! Where signatures are found: the registry that has the image, under cosign's tag.
+//! What is known of the signatures of an image: found in its registry, and kept.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cache::{Blobs, Flights, Index, Memo};
-use futures_util::{StreamExt, TryStreamExt};
-use oci::{Digest, Manifest, Verified, signature_tag};
+use oci::{Digest, Name, Verified};
 use serde::{Deserialize, Serialize};
-use upstream::FetchError;
 use verify::Material;
 
 use crate::metrics::Metrics;
 use crate::place::Place;
+use crate::search::search;
 use crate::undecided::{Undecided, with_causes};
 
 /// How long it is believed that an image has no signature, or none that helps.
 pub(crate) const FRESH: Duration = Duration::from_secs(30);
 
-/// The most payloads that are fetched at once for one image.
-const CONCURRENT_PAYLOADS: usize = 8;
-
 /// The most bytes that one kept piece of material may have when it is read back.
-const MATERIAL_LIMIT: u64 = 4 * 1024 * 1024;
+const MATERIAL_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// What was found for one digest in one repository, and when.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -30,6 +26,9 @@ pub struct MaterialList {
     pub materials: Vec<Digest>,
     /// Seconds since 1970.
     pub found_at: u64,
+    /// What kept more from being looked at, if something did.
+    #[serde(default)]
+    pub beyond: Option<String>,
 }
 
 impl MaterialList {
@@ -48,7 +47,7 @@ pub struct Found {
     pub discovered: bool,
 }
 
-type ListKey = (String, Digest);
+type ListKey = (Name, Digest);
 
 /// Material lists and the material itself, found in registries and kept.
 pub struct Materials {
@@ -63,7 +62,7 @@ impl Materials {
     pub fn new(blobs: Arc<Blobs>, index: &Arc<Index>, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
             blobs,
-            lists: Memo::new("materials", cache::Limits { entries: 100_000 }, Some(index.clone())),
+            lists: Memo::new("material-lists", cache::Limits { entries: 100_000 }, Some(index.clone())),
             discoveries: Flights::new(),
             metrics,
         })
@@ -106,17 +105,15 @@ impl Materials {
 
     async fn fetch(&self, place: &Place, digest: Digest) -> Result<Arc<MaterialList>, Undecided> {
         let found_at = crate::clock::seconds_since_1970();
-        let materials = match self.signature_manifest(place, digest).await? {
-            Some(manifest) => self.fetch_payloads(place, &manifest).await?,
-            None => Vec::new(),
-        };
-        let mut digests = Vec::with_capacity(materials.len());
-        for material in materials {
+        let found = search(place, digest).await?;
+        let mut digests = Vec::with_capacity(found.materials.len());
+        for material in found.materials {
             let content = Verified::of(material.encode());
             self.blobs.keep(&content).await.map_err(|error| Undecided::Internal(error.to_string()))?;
             digests.push(content.digest());
         }
-        let list = MaterialList { materials: digests, found_at };
+        let beyond = found.beyond.map(|limit| limit.to_string());
+        let list = MaterialList { materials: digests, found_at, beyond };
         if list.materials.is_empty() {
             self.lists.keep_for(key(place, digest), list.clone(), FRESH).await;
         } else {
@@ -124,45 +121,8 @@ impl Materials {
         }
         Ok(Arc::new(list))
     }
-
-    /// The manifest under the signature tag, or that there is none: only a registry's own 404 says so.
-    async fn signature_manifest(&self, place: &Place, digest: Digest) -> Result<Option<Manifest>, Undecided> {
-        let Some(tag) = signature_tag(&digest) else {
-            return Ok(None);
-        };
-        let repository = &place.name.repository;
-        match place.upstream.manifest(repository, &oci::TagOrDigest::Tag(tag)).await {
-            Ok(fetched) => Manifest::parse(&fetched.content, fetched.media_type.as_ref())
-                .map(Some)
-                .map_err(|error| Undecided::Manifest(Arc::new(error))),
-            Err(FetchError::NotFound) => Ok(None),
-            Err(error) => Err(Undecided::Fetch(error)),
-        }
-    }
-
-    async fn fetch_payloads(&self, place: &Place, manifest: &Manifest) -> Result<Vec<Material>, Undecided> {
-        let unreadable = |error| Undecided::Material(Arc::new(error));
-        let candidates = verify::candidates(manifest).map_err(unreadable)?;
-        futures_util::stream::iter(candidates)
-            .map(|candidate| async move {
-                let fetched = place
-                    .upstream
-                    .small_blob(&place.name.repository, &candidate.payload, candidate.size)
-                    .await;
-                match fetched {
-                    Ok(payload) => candidate.material(payload).map(Some).map_err(unreadable),
-                    // The registry says that it does not have this one; the others may still do.
-                    Err(FetchError::NotFound) => Ok(None),
-                    Err(error) => Err(Undecided::Fetch(error)),
-                }
-            })
-            .buffered(CONCURRENT_PAYLOADS)
-            .try_filter_map(|material| async move { Ok(material) })
-            .try_collect()
-            .await
-    }
 }
 
 fn key(place: &Place, digest: Digest) -> ListKey {
-    (place.name.to_string(), digest)
+    (place.name.clone(), digest)
 }

@@ -15,9 +15,9 @@ pub enum Undecided {
     /// The registry did not give what was asked of it.
     #[error("the registry could not be read: {0}")]
     Fetch(#[source] FetchError),
-    /// What the registry gave as signatures is beyond what is looked at, or not what it says.
-    #[error("the signatures could not be read: {0}")]
-    Material(#[source] Arc<verify::InvalidMaterial>),
+    /// None of the signatures that were looked at is enough, and there are some beyond the limits.
+    #[error("not all of the signatures were looked at: {0}")]
+    Beyond(String),
     /// What the registry gave as a manifest is none.
     #[error("the manifest could not be read: {0}")]
     Manifest(#[source] Arc<InvalidManifest>),
@@ -40,7 +40,7 @@ impl Undecided {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Fetch(_) => "registry-unavailable",
-            Self::Material(_) => "signatures-unreadable",
+            Self::Beyond(_) => "signatures-beyond-limits",
             Self::Manifest(_) => "manifest-unreadable",
             Self::NoUpstream(_) => "unknown-registry",
             Self::NoTrustRoot(_) => "unknown-trust-root",

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use cache::{Flights, Index, Memo};
 use oci::{Digest, Name, TagOrDigest};
-use policies::{Basis, Evidence, Facts, Matching, NoMatch, Profile, Subject, Verdict, judge};
+use policies::{Basis, Evidence, Facts, Matching, NoMatch, Subject, Verdict, judge};
 use tokio::sync::Semaphore;
 use verify::{Grounds, TrustRoot};
 
@@ -161,6 +161,10 @@ impl Verdicts {
             evidence = self.evidence(rules, &place, subject.digest, &mut found, bases).await?;
             verdict = judge(subject, matching, &evidence, no_match);
         }
+        if let (Verdict::Deny(_), Some(beyond)) = (&verdict, &found.list.beyond) {
+            // What was looked at is not enough, and there is more.
+            return Err(Undecided::Beyond(beyond.clone()));
+        }
         let until = match verdict {
             Verdict::Allow(_) => None,
             Verdict::Deny(_) => Some(Instant::now() + remaining(&found.list)),
@@ -195,34 +199,28 @@ impl Verdicts {
         let mut evidence = Evidence::default();
         for basis in bases {
             let trust_root = rules.trust_root_of(basis)?;
-            let facts =
-                list.materials.iter().map(|material| self.facts(*material, &trust_root, basis.profile));
+            let facts = list.materials.iter().map(|material| self.facts(*material, &trust_root, basis));
             let facts = futures_util::future::try_join_all(facts).await?;
             evidence.insert(basis.clone(), facts);
         }
         Ok(evidence)
     }
 
-    async fn facts(
-        &self,
-        material: Digest,
-        root: &Arc<TrustRoot>,
-        profile: Profile,
-    ) -> Result<Arc<Facts>, Gap> {
-        let grounds = Grounds { trust_root: root, profile };
-        let key = (material, grounds.id(), verify::BUILD.to_owned());
+    async fn facts(&self, material: Digest, root: &Arc<TrustRoot>, basis: &Basis) -> Result<Arc<Facts>, Gap> {
+        let key = (material, grounds(root, basis).id(), verify::BUILD.to_owned());
         if let Some(facts) = self.facts.find(&key).await {
             return Ok(Arc::new(facts));
         }
         let material = self.materials.read(material).await.ok_or(Gap::Gone)?;
         let claimed_time = material.claimed_time();
-        let (cores, root, metrics) = (self.cores.clone(), root.clone(), self.metrics.clone());
+        let (cores, root, basis) = (self.cores.clone(), root.clone(), basis.clone());
+        let metrics = self.metrics.clone();
         let work = move || async move {
             let _core =
                 cores.acquire_owned().await.map_err(|_| Undecided::Internal("shutting down".into()))?;
             let checked = tokio::task::spawn_blocking(move || {
                 let started = Instant::now();
-                let facts = verify::check(&material, &Grounds { trust_root: &root, profile });
+                let facts = verify::check(&material, &grounds(&root, &basis));
                 metrics.verified(&facts, started.elapsed());
                 Arc::new(facts)
             });
@@ -250,6 +248,11 @@ impl From<Undecided> for Gap {
     fn from(undecided: Undecided) -> Self {
         Self::Undecided(undecided)
     }
+}
+
+/// What a basis means for verification, with its trust root looked up.
+fn grounds<'a>(trust_root: &'a TrustRoot, basis: &'a Basis) -> Grounds<'a> {
+    Grounds { trust_root, profile: basis.profile, key: basis.key.as_ref() }
 }
 
 /// How much longer a list may be believed to be all there is.

@@ -1,6 +1,8 @@
 //! Where a registry says it is.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,7 +11,8 @@ use thiserror::Error;
 /// A registry as image references name it: a host name or address, and a port unless it is 443.
 ///
 /// Docker Hub has several names that runtimes take for one place; all of them parse to `index.docker.io`, the
-/// name that policy-controller matches against. A `Host` is a name to look up in configuration, never an address to dial.
+/// name that policy-controller matches against. An IPv6 address has its canonical spelling. A `Host` is a name to look
+/// up in configuration, never an address to dial.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Host(Arc<str>);
 
@@ -47,11 +50,11 @@ impl FromStr for Host {
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
         let (name, port) = split_port(text)?;
-        let known = if name.starts_with('[') { is_ipv6(name) } else { is_domain(name) };
-        if !known || text.len() > 255 {
+        let name = if name.starts_with('[') { ipv6(name) } else { domain(name) }.ok_or(InvalidHost)?;
+        if text.len() > 255 {
             return Err(InvalidHost);
         }
-        Ok(match (name, port) {
+        Ok(match (&*name, port) {
             ("docker.io" | DOCKER_HUB | "registry-1.docker.io", None | Some(443)) => Self::docker_hub(),
             (name, None | Some(443)) => Self(name.into()),
             (name, Some(port)) => Self(format!("{name}:{port}").into()),
@@ -71,20 +74,21 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>), InvalidHost> {
     port.parse().map(|port| (&text[..colon], Some(port))).map_err(|_| InvalidHost)
 }
 
-fn is_ipv6(name: &str) -> bool {
-    name.strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
+/// An address in its one canonical form (RFC 5952): it may be written in many.
+fn ipv6(name: &str) -> Option<Cow<'_, str>> {
+    let address: Ipv6Addr = name.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
+    Some(Cow::Owned(format!("[{address}]")))
 }
 
-fn is_domain(name: &str) -> bool {
-    name.split('.').all(|label| {
+fn domain(name: &str) -> Option<Cow<'_, str>> {
+    let is_label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-    })
+    };
+    name.split('.').all(is_label).then_some(Cow::Borrowed(name))
 }
 
 impl fmt::Display for Host {
@@ -117,6 +121,13 @@ mod tests {
         parses("localhost:5000", "localhost:5000");
         parses("10.0.0.1:5000", "10.0.0.1:5000");
         parses("[::1]:5000", "[::1]:5000");
+    }
+
+    #[test]
+    fn an_address_has_one_spelling() {
+        parses("[0:0::1]:5000", "[::1]:5000");
+        parses("[2001:DB8:0::A]", "[2001:db8::a]");
+        parses("[::ffff:10.0.0.1]:0443", "[::ffff:10.0.0.1]");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use thiserror::Error;
 
 use crate::{Descriptor, MediaType, Verified, descriptor::null_is_empty};
 
+mod spelling;
+
 /// The most bytes a manifest may have: what clients accept, and more than any real one needs.
 pub const MANIFEST_LIMIT: usize = 4 * 1024 * 1024;
 
@@ -107,6 +109,7 @@ impl Manifest {
             return Err(InvalidManifest::NotAnObject);
         }
         let document: Document = serde_json::from_slice(content.bytes())?;
+        spelling::check(content.bytes())?;
         // A registry that knows no better sends JSON as JSON; only a media type of its own can disagree.
         let sent_as = sent_as.filter(|sent| sent.is_image() || sent.is_index());
         let media_type = match (&document.media_type, sent_as) {
@@ -204,6 +207,14 @@ mod tests {
         let twice =
             format!(r#"{{"mediaType":"{0}","mediaType":"{0}","manifests":[]}}"#, MediaType::OCI_INDEX);
         assert!(matches!(parse(&twice, None), Err(InvalidManifest::Malformed(_))));
+    }
+
+    #[test]
+    fn layers_that_only_clients_in_go_would_see_are_refused() {
+        let hidden = image(MediaType::OCI_MANIFEST).replace(r#""layers":"#, r#""Layers":[],"layers":"#);
+        assert!(matches!(parse(&hidden, None), Err(InvalidManifest::Malformed(_))));
+        let after = hidden.replace(r#""annotations":null"#, &format!(r#""layerſ":[{EMPTY}]"#));
+        assert!(matches!(parse(&after, None), Err(InvalidManifest::Malformed(_))));
     }
 
     #[test]

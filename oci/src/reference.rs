@@ -128,7 +128,11 @@ impl FromStr for Reference {
             Some((first, repository)) if Host::is_named_by(first) => (first.parse()?, repository.parse()?),
             _ => (Host::docker_hub(), path.parse::<Repository>()?),
         };
-        let repository = if host.is_docker_hub() { repository.in_docker_hub() } else { repository };
+        let repository = match host.is_docker_hub() {
+            // With `library/` before it, a name may be too long to be one.
+            true => repository.in_docker_hub().as_str().parse()?,
+            false => repository,
+        };
         let tag = if digest.is_none() { tag.or_else(|| Some(Tag::latest())) } else { tag };
         Ok(Self { name: Name { host, repository }, tag, digest })
     }
@@ -179,6 +183,14 @@ mod tests {
         let reference: Reference = both.parse().unwrap();
         assert_eq!(reference.matched_name(), format!("ghcr.io/foo@{DIGEST}"));
         assert_eq!(reference.version(), TagOrDigest::Digest(DIGEST.parse().unwrap()));
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_once_it_is_completed_is_refused() {
+        let longest = "a".repeat(255 - "library/".len());
+        parses(&longest, &format!("index.docker.io/library/{longest}:latest"));
+        let refused = format!("{longest}a").parse::<Reference>();
+        assert_eq!(refused, Err(InvalidReference::Name(InvalidName::TooLong)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::facts::{CertificateIdentity, Flaw, Signer};
-use crate::verdict::{AuthorityFailure, Cause, Denial, PolicyFailure, Reason, Subject};
+use crate::verdict::{AuthorityFailure, Cause, Denial, PolicyFailure, Reason, Sought, Subject};
 
 /// How many signers, flaws or identities are listed before the rest is only counted. Whoever may push can
 /// leave hundreds of signatures with an image, and an answer has room for few.
@@ -18,39 +18,77 @@ impl PolicyFailure {
 
 impl AuthorityFailure {
     fn message(&self, subject: &Subject) -> String {
+        let (what, how) = match self.sought {
+            Sought::Nothing | Sought::KeylessSignature => ("signature", "keyless"),
+            Sought::KeySignature => ("signature", "key"),
+            Sought::KeyAttestations => ("attestation", "key"),
+            Sought::KeylessAttestations => ("attestation", "keyless"),
+        };
+        let (authority, image) = (&self.authority, image(subject));
         let why = match &self.reason {
             Reason::StaticFail { message } => return format!("disallowed by static policy: {message}"),
+            Reason::Unsigned if what == "attestation" => {
+                return format!("no matching attestations for authority {authority} for {image}");
+            }
+            Reason::WrongPredicate { wanted, found } => {
+                let found = listed(found.iter().map(|found| printable(found))).join(",");
+                return format!(
+                    "no matching attestations with type {wanted}, checked the following predicateTypes: \"{found}\""
+                );
+            }
             Reason::Unsigned => "no signatures found".to_owned(),
-            Reason::WrongIdentity { signers } => no_match(signers.iter().map(stranger)),
-            Reason::Flawed { flaws } => no_match(details(flaws)),
+            Reason::WrongIdentity { signers } => no_match(what, signers.iter().map(stranger)),
+            Reason::Flawed { flaws } => no_match(what, details(flaws)),
             Reason::OtherSubject => {
-                no_match(["the signatures that were found are of other images".to_owned()])
+                no_match(what, [format!("the {what}s that were found are of other images")])
             }
         };
-        let authority = &self.authority;
-        format!("signature keyless validation failed for authority {authority} for {}: {why}", image(subject))
+        format!("{what} {how} validation failed for authority {authority} for {image}: {why}")
     }
 
     fn for_person(&self, policy: &str) -> String {
-        let (what, lines) = match &self.reason {
-            Reason::StaticFail { message } if message.is_empty() => {
-                ("denies everything".to_owned(), Vec::new())
-            }
-            Reason::StaticFail { message } => (format!("denies everything: {message}"), Vec::new()),
-            Reason::Unsigned => ("the image is not signed".to_owned(), Vec::new()),
-            Reason::OtherSubject => ("the signatures found are of other images".to_owned(), Vec::new()),
-            Reason::WrongIdentity { signers } => (
-                "signed, but by nobody who is expected".to_owned(),
-                listed(signers.iter().map(|signer| format!("signed by {}", by_whom(signer)))),
-            ),
-            Reason::Flawed { flaws } => (
-                "signed, but no signature withstands verification".to_owned(),
-                listed(details(flaws).map(|detail| format!("flaw: {detail}"))),
-            ),
-        };
         let expected = listed(self.expected.iter().map(|identity| format!("expected {identity}")));
-        let lines = expected.iter().chain(&lines).map(|line| format!("\n    {line}"));
-        format!("\n  policy {policy}, {}: {what}{}", self.authority, lines.collect::<String>())
+        let found = listed(self.found());
+        let lines = expected.iter().chain(&found).map(|line| format!("\n    {line}"));
+        format!("\n  policy {policy}, {}: {}{}", self.authority, self.what(), lines.collect::<String>())
+    }
+
+    /// What the matter is, in a few words.
+    fn what(&self) -> String {
+        let attestations = match self.sought {
+            Sought::KeyAttestations | Sought::KeylessAttestations => true,
+            Sought::Nothing | Sought::KeySignature | Sought::KeylessSignature => false,
+        };
+        let what = match &self.reason {
+            Reason::StaticFail { message } if message.is_empty() => "denies everything",
+            Reason::StaticFail { message } => return format!("denies everything: {message}"),
+            Reason::WrongPredicate { wanted, .. } => {
+                return format!("attested, but by no attestation of type {wanted}");
+            }
+            Reason::Unsigned if attestations => "the image has no attestations",
+            Reason::Unsigned => "the image is not signed",
+            Reason::OtherSubject if attestations => "the attestations found are of other images",
+            Reason::OtherSubject => "the signatures found are of other images",
+            Reason::WrongIdentity { .. } if attestations => "attested, but by nobody who is expected",
+            Reason::WrongIdentity { .. } => "signed, but by nobody who is expected",
+            Reason::Flawed { .. } if attestations => "attested, but no attestation withstands verification",
+            Reason::Flawed { .. } => "signed, but no signature withstands verification",
+        };
+        what.to_owned()
+    }
+
+    /// What is there instead of what was looked for, an item a line.
+    fn found(&self) -> Vec<String> {
+        match &self.reason {
+            Reason::StaticFail { .. } | Reason::Unsigned | Reason::OtherSubject => Vec::new(),
+            Reason::WrongPredicate { found, .. } => {
+                found.iter().map(|found| format!("attested: {}", printable(found))).collect()
+            }
+            Reason::WrongIdentity { signers } => {
+                signers.iter().map(|signer| format!("signed by {}", by_whom(signer))).collect()
+            }
+            Reason::Flawed { flaws } => details(flaws).map(|detail| format!("flaw: {detail}")).collect(),
+        }
     }
 }
 
@@ -78,8 +116,8 @@ fn image(subject: &Subject) -> String {
     format!("{}@{}", subject.name, subject.digest)
 }
 
-fn no_match(errors: impl IntoIterator<Item = String>) -> String {
-    format!("no matching signatures: {}", listed(errors).join("\n "))
+fn no_match(what: &str, errors: impl IntoIterator<Item = String>) -> String {
+    format!("no matching {what}s: {}", listed(errors).join("\n "))
 }
 
 /// A signer that nobody expected, in policy-controller's words where it has some.

@@ -126,6 +126,15 @@ impl ImagePattern {
         Ok(self.matches(&reference.matched_name()) || self.matches(image))
     }
 
+    /// What every name that matches begins with, as far as the pattern says so in letters.
+    pub(crate) fn prefix(&self) -> Vec<u8> {
+        let letter = |token: &Token| match token {
+            Token::Byte(byte) => Some(*byte),
+            Token::Segment | Token::Any => None,
+        };
+        self.0.iter().map_while(letter).collect()
+    }
+
     /// Whether any image that is pinned by a digest could match.
     pub(crate) fn reaches_digests(&self) -> bool {
         reach::reaches_digests(&self.0)

@@ -10,7 +10,7 @@ mod words;
 
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ast::parse::ParserBuilder;
-use regex_syntax::hir::Look;
+use regex_syntax::hir::{Hir, HirKind, Look};
 use thiserror::Error;
 
 /// A compiled expression. It searches: unless anchored, it matches anywhere in a text.
@@ -19,6 +19,7 @@ pub(crate) struct GoRegex {
     source: String,
     regex: Regex,
     anchored: bool,
+    prefix: String,
 }
 
 /// Why a text is no expression that is accepted.
@@ -66,7 +67,8 @@ impl GoRegex {
             .nest_limit(NEST_LIMIT)
             .build()
             .map_err(|error| too_large_or_wrong(&error))?;
-        Ok(Self { source: source.to_owned(), regex, anchored: is_anchored(&translated) })
+        let (anchored, prefix) = fixed_ends(&translated);
+        Ok(Self { source: source.to_owned(), regex, anchored, prefix })
     }
 
     /// The expression as it was written.
@@ -83,6 +85,11 @@ impl GoRegex {
     pub(crate) fn is_anchored(&self) -> bool {
         self.anchored
     }
+
+    /// What every text that matches begins with, as far as the expression says so in letters; empty if it does not.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
 }
 
 fn too_large_or_wrong(error: &regex::Error) -> InvalidRegex {
@@ -92,11 +99,33 @@ fn too_large_or_wrong(error: &regex::Error) -> InvalidRegex {
     InvalidRegex::Syntax(error.to_string().replace('\n', " "))
 }
 
-fn is_anchored(pattern: &str) -> bool {
-    regex_syntax::Parser::new().parse(pattern).is_ok_and(|hir| {
-        let properties = hir.properties();
-        properties.look_set_prefix().contains(Look::Start) && properties.look_set_suffix().contains(Look::End)
-    })
+/// Whether an expression is anchored at both ends, and the letters after its first anchor.
+fn fixed_ends(pattern: &str) -> (bool, String) {
+    let Ok(hir) = regex_syntax::Parser::new().parse(pattern) else {
+        return (false, String::new());
+    };
+    let properties = hir.properties();
+    let starts = properties.look_set_prefix().contains(Look::Start);
+    let anchored = starts && properties.look_set_suffix().contains(Look::End);
+    let mut prefix = Vec::new();
+    if starts {
+        letters(&hir, &mut prefix);
+    }
+    (anchored, String::from_utf8_lossy(&prefix).into_owned())
+}
+
+/// Collects the letters that an expression begins with. Tells whether the expression is nothing else.
+fn letters(hir: &Hir, prefix: &mut Vec<u8>) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(literal) => {
+            prefix.extend_from_slice(&literal.0);
+            true
+        }
+        HirKind::Capture(group) => letters(&group.sub, prefix),
+        HirKind::Concat(parts) => parts.iter().all(|part| letters(part, prefix)),
+        HirKind::Class(_) | HirKind::Repetition(_) | HirKind::Alternation(_) => false,
+    }
 }
 
 #[cfg(test)]

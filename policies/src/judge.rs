@@ -1,10 +1,11 @@
 //! Judgement itself: policies and evidence in, a verdict out.
 
+mod findings;
+
 use std::collections::HashSet;
 
 use crate::authority::{Authority, AuthorityKind};
-use crate::facts::{Claim, Evidence, Finding, Signer};
-use crate::identity::Identity;
+use crate::facts::{Evidence, Signer};
 use crate::matching::Matching;
 use crate::policy::{Mode, Policy};
 use crate::verdict::{
@@ -73,7 +74,8 @@ fn satisfy<'a>(
             Ok(vouching) => signers.get_or_insert_default().extend(vouching),
             Err(reason) => authorities.push(AuthorityFailure {
                 authority: authority.name.clone(),
-                expected: expected(authority),
+                sought: authority.kind.sought(),
+                expected: authority.kind.expected(),
                 reason,
             }),
         }
@@ -87,45 +89,10 @@ fn vouch<'a>(
     subject: &Subject,
     evidence: &'a Evidence,
 ) -> Result<Vec<&'a Signer>, Reason> {
-    let (basis, identities) = match &authority.kind {
-        AuthorityKind::Pass => return Ok(Vec::new()),
-        AuthorityKind::Fail(message) => {
-            return Err(Reason::StaticFail { message: message.clone() });
-        }
-        AuthorityKind::Keyless { basis, identities } => (basis, identities),
-    };
-    let accepted = |signer: &Signer| {
-        signer.identity().is_some_and(|signer| identities.iter().any(|identity| identity.accepts(signer)))
-    };
-    let (mut vouching, mut strangers, mut flaws) = (Vec::new(), Signers::default(), Vec::new());
-    let evidence = evidence.resting_on(basis);
-    for facts in evidence {
-        match &facts.finding {
-            Finding::Flawed(flaw) => flaws.push(flaw.clone()),
-            Finding::Signed(signature) if !signature.subjects.contains(&subject.digest) => {}
-            // A statement about an image is no signature of it (CVE-2022-35929).
-            Finding::Signed(signature) if signature.claim != Claim::Image => {}
-            Finding::Signed(signature) if accepted(&signature.signer) => vouching.push(&signature.signer),
-            Finding::Signed(signature) => strangers.add(&signature.signer),
-        }
-    }
-    if !vouching.is_empty() {
-        Ok(vouching)
-    } else if !strangers.is_empty() {
-        Err(Reason::WrongIdentity { signers: strangers.into_vec() })
-    } else if !flaws.is_empty() {
-        Err(Reason::Flawed { flaws })
-    } else if !evidence.is_empty() {
-        Err(Reason::OtherSubject)
-    } else {
-        Err(Reason::Unsigned)
-    }
-}
-
-fn expected(authority: &Authority) -> Vec<String> {
     match &authority.kind {
-        AuthorityKind::Keyless { identities, .. } => identities.iter().map(Identity::to_string).collect(),
-        AuthorityKind::Pass | AuthorityKind::Fail(_) => Vec::new(),
+        AuthorityKind::Pass => Ok(Vec::new()),
+        AuthorityKind::Fail(message) => Err(Reason::StaticFail { message: message.clone() }),
+        AuthorityKind::Wants(wanted) => findings::Findings::of(wanted, subject, evidence).vouch(wanted),
     }
 }
 

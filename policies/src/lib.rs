@@ -11,14 +11,22 @@ mod facts;
 mod field_errors;
 mod glob;
 mod go_regex;
+mod honoured;
 mod identity;
+mod index;
 mod judge;
 mod key;
+mod match_resource;
 mod matching;
 mod node;
 mod object;
 mod policy;
+#[cfg(test)]
+mod policy_controller;
+mod predicate;
 mod problem;
+mod program;
+mod public_keys;
 mod set;
 #[cfg(test)]
 mod test_support;
@@ -36,5 +44,5 @@ pub use matching::Matching;
 pub use problem::{LoadError, Problem, Warning};
 pub use set::PolicySet;
 pub use verdict::{
-    Allowed, AuthorityFailure, Cause, Denial, Ground, PolicyFailure, Reason, Subject, Verdict,
+    Allowed, AuthorityFailure, Cause, Denial, Ground, PolicyFailure, Reason, Sought, Subject, Verdict,
 };

@@ -24,7 +24,7 @@ impl<'a> Matching<'a> {
     /// nothing but static authorities has a say.
     pub fn bases(&self) -> Vec<Basis> {
         let authorities = self.0.iter().flat_map(|policy| &policy.authorities);
-        let bases: BTreeSet<&Basis> = authorities.filter_map(|authority| authority.kind.basis()).collect();
+        let bases: BTreeSet<&Basis> = authorities.flat_map(|authority| authority.kind.bases()).collect();
         bases.into_iter().cloned().collect()
     }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::field_errors::FieldErrors;
+use crate::honoured::Honoured;
 use crate::node::Node;
 
 /// What came of reading a document.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Report {
     /// What is wrong: any, and the document is refused.
     pub(crate) errors: FieldErrors,
@@ -14,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) warnings: Vec<String>,
     /// How many regular expressions have been compiled, in this document and those before it.
     pub(crate) regexes: usize,
+    /// What is honoured beyond this crate.
+    pub(crate) honoured: Honoured,
 }
 
 /// A mapping and where it is in its document.
@@ -47,6 +50,26 @@ impl<'a> Object<'a> {
     pub(crate) fn only(&self, known: &[&str], report: &mut Report) {
         for key in self.fields.keys().filter(|key| !known.contains(&key.as_str())) {
             report.errors.unknown(self.at(key));
+        }
+    }
+
+    /// The same mapping under another path: policy-controller leaves the index out of some.
+    pub(crate) fn known_as(&self, path: String) -> Self {
+        Self { path, fields: self.fields }
+    }
+
+    /// The names of the fields.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.fields.keys().map(String::as_str)
+    }
+
+    /// Reports every one of these that is not text, or not given.
+    pub(crate) fn require(&self, keys: &[&str], report: &mut Report) {
+        for key in keys {
+            self.text(key, report);
+            if !self.has(key) {
+                report.errors.missing(self.at(key));
+            }
         }
     }
 
@@ -94,24 +117,50 @@ impl<'a> Object<'a> {
 
     /// A field that is a list of at most `limit` mappings; none where it is not given.
     pub(crate) fn objects(&self, key: &str, limit: usize, report: &mut Report) -> Vec<Self> {
-        let items = match self.node(key) {
-            None => return Vec::new(),
-            Some(Node::List(items)) => items,
+        let items = self.items(key, limit, report).iter().enumerate();
+        items.filter_map(|(index, node)| Self::of(node, self.at_index(key, index), report)).collect()
+    }
+
+    /// A field that is a list of at most `limit` texts; none where it is not given.
+    pub(crate) fn texts(&self, key: &str, limit: usize, report: &mut Report) -> Vec<&'a str> {
+        let mut texts = Vec::new();
+        for (index, node) in self.items(key, limit, report).iter().enumerate() {
+            match node {
+                Node::Text(text) => texts.push(text.as_str()),
+                Node::Null | Node::Boolean(_) | Node::Number | Node::List(_) | Node::Map(_) => {
+                    report.mistyped("text", node, self.at_index(key, index));
+                }
+            }
+        }
+        texts
+    }
+
+    fn items(&self, key: &str, limit: usize, report: &mut Report) -> &'a [Node] {
+        match self.node(key) {
+            None => &[],
+            Some(Node::List(items)) if items.len() <= limit => items,
+            Some(Node::List(_)) => {
+                report.errors.add(format!("more than {limit} entries"), self.at(key));
+                &[]
+            }
             Some(other) => {
                 report.mistyped("a list", other, self.at(key));
-                return Vec::new();
+                &[]
             }
-        };
-        if items.len() > limit {
-            report.errors.add(format!("more than {limit} entries"), self.at(key));
-            return Vec::new();
         }
-        let item = |(index, node)| Self::of(node, format!("{}[{index}]", self.at(key)), report);
-        items.iter().enumerate().filter_map(item).collect()
+    }
+
+    fn at_index(&self, key: &str, index: usize) -> String {
+        format!("{}[{index}]", self.at(key))
     }
 }
 
 impl Report {
+    /// For a document that follows others in which so many regular expressions were compiled.
+    pub(crate) fn new(honoured: Honoured, regexes: usize) -> Self {
+        Self { errors: FieldErrors::default(), warnings: Vec::new(), regexes, honoured }
+    }
+
     fn mistyped(&mut self, wanted: &str, got: &Node, path: String) {
         self.errors.add(format!("expected {wanted}, got {}", got.kind()), path);
     }

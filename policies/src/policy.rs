@@ -6,8 +6,10 @@ use oci::{Algorithm, Digest, Hasher};
 
 use crate::authority::Authority;
 use crate::glob::{ImagePattern, InvalidGlob};
+use crate::match_resource;
 use crate::node::{Node, digest_text};
 use crate::object::{Object, Report};
+use crate::program::{self, Level};
 
 /// A policy, ready to match and judge.
 #[derive(Clone, Debug)]
@@ -34,6 +36,9 @@ pub(crate) enum Mode {
 /// How many globs a policy may list.
 const IMAGE_LIMIT: usize = 256;
 
+/// How many kinds of objects a policy may list.
+const MATCH_LIMIT: usize = 64;
+
 /// How many authorities a policy may list.
 const AUTHORITY_LIMIT: usize = 64;
 
@@ -45,7 +50,7 @@ impl Policy {
         // A document without a specification lacks what an empty one lacks.
         let spec = Object::of(document.node("spec").unwrap_or(&Node::Null), document.at("spec"), report)?;
         spec.only(&["images", "authorities", "mode", "match", "policy"], report);
-        spec.refuse(&["match", "policy"], report);
+        unhonoured(&spec, report);
         for required in ["images", "authorities"] {
             if !spec.has(required) {
                 report.errors.missing(spec.at(required));
@@ -61,11 +66,6 @@ impl Policy {
             .collect();
         Some(Self { name: name.into(), mode: mode(&spec, report), images, authorities, digest })
     }
-
-    /// Whether this speaks of an image, by its canonical name with tag or digest.
-    pub(crate) fn matches(&self, name: &str) -> bool {
-        self.images.iter().any(|pattern| pattern.matches(name))
-    }
 }
 
 fn digest(name: &str, spec: &Node) -> Digest {
@@ -73,6 +73,17 @@ fn digest(name: &str, spec: &Node) -> Digest {
     digest_text(name, &mut hasher);
     spec.digest_into(&mut hasher);
     hasher.finish()
+}
+
+/// Checks the fields that are not honoured yet.
+fn unhonoured(spec: &Object<'_>, report: &mut Report) {
+    spec.refuse(&["match", "policy"], report);
+    for entry in spec.objects("match", MATCH_LIMIT, report) {
+        match_resource::check(&entry, report);
+    }
+    if let Some(program) = spec.object("policy", report) {
+        program::check(&program, Level::Policy, report);
+    }
 }
 
 fn mode(spec: &Object<'_>, report: &mut Report) -> Mode {

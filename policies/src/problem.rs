@@ -31,7 +31,7 @@ pub struct Warning {
     pub origin: String,
     /// The policy's name.
     pub policy: String,
-    /// What is odd, on one line.
+    /// What is odd: policy-controller's words where it has any. A second line holds details.
     pub message: String,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for Problem {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.origin, self.policy, self.message)
+        write!(f, "{}: {}: {}", self.origin, self.policy, self.message.replace('\n', ": "))
     }
 }
 

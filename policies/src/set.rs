@@ -6,21 +6,24 @@ use oci::{Algorithm, Digest, Hasher, Name, TagOrDigest};
 
 use crate::document::{Document, Parsed};
 use crate::facts::{Basis, TrustRootRef};
+use crate::honoured::Honoured;
+use crate::index::Index;
 use crate::matching::Matching;
 use crate::policy::Policy;
 use crate::problem::{LoadError, Warning};
 
-/// The policies in force, at most 1000 of them and of distinct names.
+/// The policies in force, at most 10,000 of them and of distinct names.
 #[derive(Clone, Debug)]
 pub struct PolicySet {
     /// In order of name.
     policies: Vec<Policy>,
+    index: Index,
     warnings: Vec<Warning>,
     revision: Digest,
 }
 
 /// How many policies a set may have.
-const POLICY_LIMIT: usize = 1000;
+const POLICY_LIMIT: usize = 10_000;
 
 impl PolicySet {
     /// No policies: nothing matches.
@@ -34,7 +37,15 @@ impl PolicySet {
     /// [`LoadError`] with everything that is wrong. A field that is unknown or not honoured here is wrong:
     /// were it ignored, the policy in force would be weaker than the one that was written.
     pub fn load<'a>(documents: impl IntoIterator<Item = Document<'a>>) -> Result<Self, LoadError> {
-        let mut parsed = Parsed::default();
+        Self::load_honouring(Honoured::NOW, documents)
+    }
+
+    /// As [`PolicySet::load`], where so much is honoured.
+    pub(crate) fn load_honouring<'a>(
+        honoured: Honoured,
+        documents: impl IntoIterator<Item = Document<'a>>,
+    ) -> Result<Self, LoadError> {
+        let mut parsed = Parsed::new(honoured);
         for document in documents {
             parsed.read(document);
         }
@@ -51,7 +62,8 @@ impl PolicySet {
         let mut hasher = Hasher::new(Algorithm::Sha256);
         // Every part has one length, so no two lists of policies hash the same bytes.
         policies.iter().for_each(|policy| hasher.update(policy.digest.hash()));
-        Self { policies, warnings, revision: hasher.finish() }
+        let index = Index::of(policies.iter().map(|policy| &policy.images[..]));
+        Self { policies, index, warnings, revision: hasher.finish() }
     }
 
     /// The digest of what the policies mean, whatever the order of documents, keys and comments.
@@ -77,14 +89,16 @@ impl PolicySet {
     /// The policies that speak of an image. A policy that matches by tag alone speaks of nothing that is
     /// pinned.
     pub fn matching(&self, name: &Name, version: &TagOrDigest) -> Matching<'_> {
-        let name = name.at(version);
-        Matching::new(self.policies.iter().filter(|policy| policy.matches(&name)).collect())
+        let places = self
+            .index
+            .matching(&name.at(version), |place| self.policies.get(place.policy)?.images.get(place.pattern));
+        Matching::new(places.into_iter().filter_map(|policy| self.policies.get(policy)).collect())
     }
 
     /// The trust roots that policies name by `trustRootRef`, each once and in order.
     pub fn trust_roots(&self) -> impl Iterator<Item = &str> {
         let authorities = self.policies.iter().flat_map(|policy| &policy.authorities);
-        let bases = authorities.filter_map(|authority| authority.kind.basis());
+        let bases = authorities.flat_map(|authority| authority.kind.bases());
         let names: BTreeSet<&str> = bases
             .flat_map(Basis::trust_roots)
             .filter_map(|root| match root {

@@ -1,21 +1,31 @@
 //! What tests of several modules share.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use oci::{Digest, TagOrDigest};
 
+use crate::honoured::Honoured;
+use crate::public_keys;
 use crate::{
-    Basis, CertificateIdentity, Claim, Document, Evidence, Facts, Finding, Flaw, FlawKind, Matching, NoMatch,
-    PolicySet, Signature, Signer, Subject, Verdict, judge,
+    Attestation, Basis, CertificateIdentity, Claim, Document, Evidence, Facts, Finding, Flaw, FlawKind,
+    HashAlgorithm, Matching, NoMatch, PolicySet, Signature, Signer, Subject, Verdict, judge,
 };
 
-/// The text of a shared file: under `COUNTERSIGN_SHARED`, or in `shared` beside the repository.
-pub(crate) fn shared(path: &str) -> String {
+/// Where a shared file is: under `COUNTERSIGN_SHARED`, or in `shared` beside the repository.
+pub(crate) fn shared_path(path: &str) -> PathBuf {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let root = std::env::var_os("COUNTERSIGN_SHARED").map_or_else(beside, PathBuf::from);
-    let path = root.join(path);
+    std::env::var_os("COUNTERSIGN_SHARED").map_or_else(beside, PathBuf::from).join(path)
+}
+
+/// The text of a shared file.
+pub(crate) fn shared(path: &str) -> String {
+    let path = shared_path(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
+
+/// A key, as it stands between double quotes in YAML.
+pub(crate) const KEY: &str = r"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaEOVJCFtduYr3xqTxeRWSW32CY/s\nTBNZj4oIUPl8JvhVPJ1TKDPlNcuT4YphSt6t3yOmMvkdQbCj8broX6vijw==\n-----END PUBLIC KEY-----\n";
 
 /// A policy document with this name and this specification, in YAML's flow style.
 pub(crate) fn policy(name: &str, spec: &str) -> String {
@@ -24,10 +34,10 @@ pub(crate) fn policy(name: &str, spec: &str) -> String {
     )
 }
 
-/// The set of these documents, which must be right.
+/// The set of these documents, which must be right but for what is not honoured yet.
 pub(crate) fn set(documents: &[String]) -> PolicySet {
     let documents = documents.iter().map(|text| Document { origin: "test.yaml", text });
-    PolicySet::load(documents).unwrap_or_else(|error| panic!("{error}"))
+    PolicySet::load_honouring(Honoured::ALL, documents).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The image that tests judge.
@@ -66,11 +76,43 @@ pub(crate) fn flawed(detail: &str) -> Finding {
 
 /// Evidence on the default basis.
 pub(crate) fn evidence(findings: &[Finding]) -> Evidence {
-    let facts =
-        |finding: &Finding| Facts { material: Digest::of(b"material"), finding: finding.clone() }.into();
     let mut evidence = Evidence::default();
-    evidence.insert(default_basis(), findings.iter().map(facts).collect());
+    evidence.insert(default_basis(), facts(findings));
     evidence
+}
+
+/// Facts about as many pieces of material.
+pub(crate) fn facts(findings: &[Finding]) -> Vec<Arc<Facts>> {
+    let fact = |(index, finding): (usize, &Finding)| {
+        Facts { material: Digest::of(&index.to_be_bytes()), finding: finding.clone() }.into()
+    };
+    findings.iter().enumerate().map(fact).collect()
+}
+
+/// A good signature over the image that tests judge, by [`KEY`].
+pub(crate) fn signed_by_key() -> Finding {
+    let key = public_keys::parse(&KEY.replace("\\n", "\n"), HashAlgorithm::Sha256).unwrap().remove(0);
+    let Finding::Signed(signature) = signed(&[subject().digest], "", "") else { panic!("signed") };
+    Finding::Signed(Signature { signer: Signer::Key(key.id()), ..signature })
+}
+
+/// The same, as an attestation of a type.
+pub(crate) fn attests(finding: &Finding, predicate_type: &str) -> Finding {
+    let Finding::Signed(signature) = finding.clone() else { panic!("signed") };
+    let attestation = Attestation {
+        predicate_type: predicate_type.into(),
+        statement: Digest::of(predicate_type.as_bytes()),
+    };
+    Finding::Signed(Signature { claim: Claim::Attestation(attestation), ..signature })
+}
+
+/// The verdict on the image that tests judge, with evidence that rests on whatever is asked for.
+pub(crate) fn verdict_on(documents: &[String], findings: &[Finding], no_match: NoMatch) -> Verdict {
+    let (set, subject) = (set(documents), subject());
+    let matching = matching(&set, &subject);
+    let mut evidence = Evidence::default();
+    matching.bases().into_iter().for_each(|basis| evidence.insert(basis, facts(findings)));
+    judge(&subject, &matching, &evidence, no_match)
 }
 
 /// The verdict of these documents on the image that tests judge.

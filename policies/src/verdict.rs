@@ -86,17 +86,43 @@ pub struct PolicyFailure {
 pub struct AuthorityFailure {
     /// The authority's name, unique at best within its policy.
     pub authority: Arc<str>,
-    /// The identities that it accepts, for a person.
+    /// What it looks for.
+    pub sought: Sought,
+    /// The identities or keys that it accepts, for a person.
     pub expected: Vec<String>,
     /// Why not.
     pub reason: Reason,
 }
 
+/// What an authority looks for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Sought {
+    /// Nothing: it says the same of every image.
+    Nothing,
+    /// A signature of the image by a key.
+    KeySignature,
+    /// A signature of the image under a certificate.
+    KeylessSignature,
+    /// Attestations by a key.
+    KeyAttestations,
+    /// Attestations under a certificate.
+    KeylessAttestations,
+}
+
 /// Why an authority does not vouch for an image.
+///
+/// Where it looks for attestations, these are what "signature" stands for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reason {
     /// Nothing was found that could be a signature.
     Unsigned,
+    /// Attestations by those who are accepted were found, and none of a type that must be there.
+    WrongPredicate {
+        /// The type that must be there, as the policy names it.
+        wanted: Arc<str>,
+        /// The types that are, each once and in order.
+        found: Vec<String>,
+    },
     /// It is signed, by these and by nobody who is accepted.
     WrongIdentity {
         /// Who signed, each once.
@@ -207,6 +233,7 @@ impl Reason {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Unsigned => "unsigned",
+            Self::WrongPredicate { .. } => "wrong-predicate",
             Self::WrongIdentity { .. } => "wrong-identity",
             Self::Flawed { .. } => "flawed",
             Self::OtherSubject => "other-subject",
@@ -217,11 +244,12 @@ impl Reason {
     /// How far this is from a signature that counts.
     fn distance(&self) -> u8 {
         match self {
-            Self::WrongIdentity { .. } => 0,
-            Self::Flawed { .. } => 1,
-            Self::OtherSubject => 2,
-            Self::Unsigned => 3,
-            Self::StaticFail { .. } => 4,
+            Self::WrongPredicate { .. } => 0,
+            Self::WrongIdentity { .. } => 1,
+            Self::Flawed { .. } => 2,
+            Self::OtherSubject => 3,
+            Self::Unsigned => 4,
+            Self::StaticFail { .. } => 5,
         }
     }
 }

@@ -4,44 +4,59 @@ mod annotations;
 mod attack;
 mod bundle;
 mod certificates;
+mod entry_body;
+mod envelope;
 mod extensions;
+mod hash;
 mod identity;
 mod key;
+mod managed_key;
 mod merkle;
+mod minted;
+mod recipe;
+mod referrer;
 mod rekor;
 mod sct;
 mod signature_manifest;
 mod signing;
 mod simple_signing;
+mod statement;
+mod timestamp;
 mod trusted_root;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use oci::Digest;
 
 use certificates::CertificateAuthority;
-use key::Key;
-use rekor::TransparencyLog;
+use rekor::Logs;
 use sct::CertificateLog;
 use signing::Signing;
+use timestamp::TimestampAuthority;
 
 pub use attack::Attack;
+pub use bundle::BundleVersion;
 pub use identity::{Identity, ObjectIdentifier, San};
-pub use signature_manifest::{SignatureManifest, signature_manifest};
+pub use managed_key::{KeyKind, ManagedKey, RsaSize};
+pub use minted::{Minted, SignedLayer};
+pub use recipe::{Recipe, Record, Signer};
+pub use referrer::{IndexedAs, Referrer, referrer, referrers_index, referrers_tag};
+pub use signature_manifest::{SignatureManifest, attestation_manifest, signature_manifest};
+pub use statement::{IMAGE_SIGNATURE, Statement, StatementVersion};
 
 /// When every authority begins, in seconds since 1970: 2026-01-01T00:00:00Z.
 ///
 /// It lies in the past because verifiers read the clock themselves and refuse what was logged in the future.
 pub const START: u64 = 1_767_225_600;
 
-/// A certificate authority, a certificate log and a transparency log, and the trust root that names them.
+/// A certificate authority, a certificate log, transparency logs of both generations and a timestamp authority, and
+/// the trust root that names them.
 ///
-/// All keys come from the seed and all signatures are deterministic (RFC 6979), so the same seed and the same
+/// All its keys come from the seed and all signatures are deterministic (RFC 6979), so the same seed and the same
 /// sequence of calls give the same bytes. Another seed gives an authority that the first one's trust root does not
 /// know. The cryptography is real and the keys are public: trust it in tests alone.
 ///
@@ -60,7 +75,8 @@ pub struct Authority {
     seed: String,
     certificates: CertificateAuthority,
     certificate_log: CertificateLog,
-    log: TransparencyLog,
+    logs: Logs,
+    timestamps: TimestampAuthority,
     stranger: Stranger,
     signings: AtomicU64,
 }
@@ -70,29 +86,22 @@ pub struct Authority {
 struct Stranger {
     certificates: CertificateAuthority,
     certificate_log: CertificateLog,
-    log: TransparencyLog,
-    /// Says that it is the log that the trust root names, but has another key.
-    impostor: TransparencyLog,
-}
-
-/// One signature as cosign attaches it: a layer of the `.sig` manifest.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SignedLayer {
-    /// The simple-signing document that was signed: the layer's content.
-    pub payload: Bytes,
-    /// The signature, the certificate with its chain, and the log's promise: the layer's annotations.
-    pub annotations: BTreeMap<String, String>,
+    logs: Logs,
+    timestamps: TimestampAuthority,
+    /// Say that they are the logs that the trust root names, but have other keys.
+    impostors: Logs,
 }
 
 impl Authority {
-    /// The authority of this seed, with a log that holds a few entries of others already.
+    /// The authority of this seed, with logs that hold a few entries of others already.
     pub fn new(seed: &str) -> Self {
-        let log = TransparencyLog::new(Key::seeded(&format!("{seed}/rekor")));
+        let logs = Logs::new(seed);
         Self {
             certificates: CertificateAuthority::new(seed),
             certificate_log: CertificateLog::new(seed),
-            stranger: Stranger::of(seed, &log),
-            log,
+            timestamps: TimestampAuthority::new(seed),
+            stranger: Stranger::of(seed, &logs),
+            logs,
             seed: seed.to_owned(),
             signings: AtomicU64::new(0),
         }
@@ -100,7 +109,19 @@ impl Authority {
 
     /// The trust root that knows this authority, as a `trusted_root.json` of version 0.1.
     pub fn trusted_root(&self) -> String {
-        trusted_root::document(&self.certificates, &self.certificate_log, &self.log)
+        trusted_root::document(&self.certificates, &self.certificate_log, &self.logs, &self.timestamps)
+    }
+
+    /// Makes a signature.
+    ///
+    /// # Panics
+    /// If an identity cannot be put into a certificate, see [`San`]; if a message is to be recorded as only a
+    /// statement can be; and if the attack does not [fit](Attack::fits).
+    pub fn mint(&self, recipe: &Recipe) -> Minted<'_> {
+        match recipe.attack {
+            Some(attack) => attack.perform(self, recipe),
+            None => self.signing(recipe).perform(),
+        }
     }
 
     /// Signs an image under an identity, as `cosign sign` does with a certificate and without a key.
@@ -108,14 +129,13 @@ impl Authority {
     /// # Panics
     /// If the identity cannot be put into a certificate, see [`San`].
     pub fn sign(&self, digest: &Digest, docker_reference: &str, identity: &Identity) -> SignedLayer {
-        let payload = simple_signing::payload(digest, docker_reference);
-        self.signing(payload, identity).perform()
+        self.mint(&Recipe::image(digest, docker_reference).by(identity)).layer()
     }
 
     /// Makes a signature that must be refused, for exactly the reason that the [`Attack`] names.
     ///
     /// # Panics
-    /// As [`sign`](Self::sign).
+    /// As [`sign`](Self::sign), and if the attack is not one of [`Attack::ALL`].
     pub fn sign_with(
         &self,
         digest: &Digest,
@@ -123,7 +143,8 @@ impl Authority {
         identity: &Identity,
         attack: Attack,
     ) -> SignedLayer {
-        attack.perform(self, digest, docker_reference, identity)
+        assert!(Attack::ALL.contains(&attack), "{attack:?} is not made on the tag scheme");
+        self.mint(&Recipe::image(digest, docker_reference).by(identity).with(attack)).layer()
     }
 
     /// Signs any bytes under an identity and returns a Sigstore bundle of version 0.3 as JSON, with an inclusion
@@ -132,23 +153,25 @@ impl Authority {
     /// # Panics
     /// As [`sign`](Self::sign).
     pub fn sign_message_bundle(&self, artifact: &[u8], identity: &Identity) -> serde_json::Value {
-        bundle::message(&self.signing(Bytes::copy_from_slice(artifact), identity))
+        let artifact = Bytes::copy_from_slice(artifact);
+        self.mint(&Recipe::message(artifact).by(identity)).bundle(BundleVersion::V03)
     }
 
-    fn signing(&self, payload: Bytes, identity: &Identity) -> Signing<'_> {
+    fn signing(&self, recipe: &Recipe) -> Signing<'_> {
         let number = self.signings.fetch_add(1, Ordering::Relaxed);
-        Signing::new(self, number, payload, identity)
+        Signing::new(self, number, recipe)
     }
 }
 
 impl Stranger {
-    fn of(seed: &str, log: &TransparencyLog) -> Self {
+    fn of(seed: &str, logs: &Logs) -> Self {
         let seed = format!("{seed}/stranger");
         Self {
             certificates: CertificateAuthority::new(&seed),
             certificate_log: CertificateLog::new(&seed),
-            log: TransparencyLog::new(Key::seeded(&format!("{seed}/rekor"))),
-            impostor: TransparencyLog::impersonating(log, Key::seeded(&format!("{seed}/impostor"))),
+            timestamps: TimestampAuthority::new(&seed),
+            logs: Logs::new(&seed),
+            impostors: Logs::impersonating(logs, &format!("{seed}/impostor")),
         }
     }
 }

@@ -25,12 +25,17 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
 pub(crate) fn location(headers: &HeaderMap, from: &Uri) -> Result<Uri, FetchError> {
     let malformed = || FetchError::Refused("it redirects to what is no URL".to_owned());
     let text = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).ok_or_else(malformed)?;
+    resolve(text, from).ok_or_else(malformed)
+}
+
+/// What a reference means that was found at a URL: a URL itself, or the path of one at the same origin.
+pub(crate) fn resolve(text: &str, from: &Uri) -> Option<Uri> {
     let absolute = match (from.scheme_str(), from.authority()) {
         (Some(scheme), _) if text.starts_with("//") => format!("{scheme}:{text}"),
         (Some(scheme), Some(authority)) if text.starts_with('/') => format!("{scheme}://{authority}{text}"),
         _ => text.to_owned(),
     };
-    absolute.parse().map_err(|_| malformed())
+    absolute.parse().ok()
 }
 
 /// How far the connection to a redirect's target may reach, if it is followed at all.

@@ -27,10 +27,10 @@ use crate::tls;
 /// out, second tries included, so callers put a deadline around them.
 pub struct Upstream {
     host: Host,
-    endpoint: Origin,
+    pub(crate) endpoint: Origin,
     realms: Vec<Realm>,
     redirects: Vec<Origin>,
-    client: Client,
+    pub(crate) client: Client,
     grants: Grants,
 }
 
@@ -44,17 +44,18 @@ pub struct Fetched {
 }
 
 /// An answer, after redirects.
-struct Answer {
-    parts: Parts,
-    body: Incoming,
-    voice: Voice,
+pub(crate) struct Answer {
+    pub(crate) parts: Parts,
+    pub(crate) body: Incoming,
+    pub(crate) voice: Voice,
 }
 
 /// What kind of content is asked for.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     Manifest,
     Blob,
+    Referrers,
 }
 
 impl Kind {
@@ -62,6 +63,7 @@ impl Kind {
         match self {
             Self::Manifest => MANIFEST_ACCEPT,
             Self::Blob => "*/*",
+            Self::Referrers => MediaType::OCI_INDEX,
         }
     }
 
@@ -69,7 +71,7 @@ impl Kind {
     /// as `registry.k8s.io` does, which then knows whether it exists.
     fn voice_elsewhere(self) -> Voice {
         match self {
-            Self::Manifest => Voice::Registry,
+            Self::Manifest | Self::Referrers => Voice::Registry,
             Self::Blob => Voice::Storage,
         }
     }
@@ -106,7 +108,7 @@ impl Upstream {
     pub async fn resolve(&self, repository: &Repository, tag: &Tag) -> Result<Digest, FetchError> {
         let version = TagOrDigest::Tag(tag.clone());
         let path = Path::Manifest(repository.clone(), version.clone());
-        let (_, response) = self.open(Method::HEAD, repository, &path, Kind::Manifest).await?;
+        let (_, response) = self.open(Method::HEAD, repository, self.uri(&path)?, Kind::Manifest).await?;
         let (parts, _) = response.into_parts();
         // Not every registry answers HEAD, and some redirect it where it would have to be signed anew.
         let unanswered = redirect::is_redirect(parts.status) || matches!(parts.status.as_u16(), 405 | 501);
@@ -160,11 +162,21 @@ impl Upstream {
 
     /// A successful answer to GET, from wherever it was redirected to.
     async fn fetch(&self, repository: &Repository, path: &Path, kind: Kind) -> Result<Answer, FetchError> {
-        let (ask, response) = self.open(Method::GET, repository, path, kind).await?;
-        let answer = self.follow(ask, response, kind).await?;
+        let answer = self.answer(repository, self.uri(path)?, kind).await?;
         check(&answer.parts, answer.voice)?;
         check_encoding(&answer.parts.headers)?;
         Ok(answer)
+    }
+
+    /// The answer to GET of a URL at the endpoint, whatever its status, from wherever it was redirected to.
+    pub(crate) async fn answer(
+        &self,
+        repository: &Repository,
+        uri: Uri,
+        kind: Kind,
+    ) -> Result<Answer, FetchError> {
+        let (ask, response) = self.open(Method::GET, repository, uri, kind).await?;
+        self.follow(ask, response, kind).await
     }
 
     /// Asks the endpoint, showing what it wants to be shown.
@@ -172,13 +184,13 @@ impl Upstream {
         &self,
         method: Method,
         repository: &Repository,
-        path: &Path,
+        uri: Uri,
         kind: Kind,
     ) -> Result<(Ask, Response<Incoming>), FetchError> {
         let grant = self.grants.at_hand(repository).await;
         let mut ask = Ask {
             method,
-            uri: self.uri(path)?,
+            uri,
             accept: kind.accept(),
             authorization: grant.as_ref().map(|grant| grant.header().clone()),
         };
@@ -243,7 +255,7 @@ impl Upstream {
         Ok(Answer { parts, body, voice })
     }
 
-    fn uri(&self, path: &Path) -> Result<Uri, FetchError> {
+    pub(crate) fn uri(&self, path: &Path) -> Result<Uri, FetchError> {
         format!("{}{path}", self.endpoint)
             .parse()
             .map_err(|_| FetchError::Refused("there is no URL for this content".to_owned()))

@@ -1,42 +1,21 @@
 //! The check itself: material in, facts out.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use oci::{Algorithm, Digest, Hasher};
-use policies::{Claim, Facts, Finding, Flaw, FlawKind, Profile, Signature, Signer};
-use sigstore_verify::types::Bundle;
-use sigstore_verify::{VerificationPolicy, VerificationResult};
+use policies::{Facts, Finding, Flaw, FlawKind, LogDemand, Signature};
+use sigstore_verify::types::HashAlgorithm;
 
-use crate::flaw::{flaw, of_library};
-use crate::material::Kind;
-use crate::{Material, TrustRoot, legacy_bundle, signer, simple_signing};
+use crate::claimed::{self, Entries};
+use crate::flaw::flaw;
+use crate::legacy_bundle::Under;
+use crate::{Grounds, Material, by_certificate, by_key};
 
 /// Which verifier found some facts: part of the key that they are remembered under.
 ///
 /// The number in front goes up with every change in this crate by which any material could be found otherwise
 /// than before, be it only in words. The rest is the library and its version. Facts under another build are found
 /// anew, from material that is at hand.
-pub const BUILD: &str = "2+sigstore-verify-0.15.1";
-
-/// What some material is checked against.
-#[derive(Clone, Copy, Debug)]
-pub struct Grounds<'a> {
-    /// Whom to believe.
-    pub trust_root: &'a TrustRoot,
-    /// Which checks are demanded.
-    pub profile: Profile,
-}
-
-impl Grounds<'_> {
-    /// A digest that no other grounds have: part of the key that facts are remembered under.
-    pub fn id(&self) -> Digest {
-        let mut hasher = Hasher::new(Algorithm::Sha256);
-        hasher.update(self.trust_root.id().hash());
-        hasher.update(self.profile.name().as_bytes());
-        hasher.finish()
-    }
-}
+pub const BUILD: &str = "3+sigstore-verify-0.15.1";
 
 /// What cryptography says of some material: who signed what, or why it vouches for nothing.
 ///
@@ -44,9 +23,7 @@ impl Grounds<'_> {
 /// library fails on is a flaw, so one hostile signature cannot keep the others of an image from being judged.
 pub fn check(material: &Material, grounds: &Grounds<'_>) -> Facts {
     // The closure only reads, so a half-done check leaves nothing behind that another could see.
-    let outcome = catch_unwind(AssertUnwindSafe(|| match material.kind() {
-        Kind::SimpleSigning { payload, annotations } => simple(payload, annotations, grounds),
-    }));
+    let outcome = catch_unwind(AssertUnwindSafe(|| signature(material, grounds)));
     let failed = |_| Err(flaw(FlawKind::Unsupported, "the verifier failed on it"));
     Facts {
         material: material.digest(),
@@ -57,63 +34,40 @@ pub fn check(material: &Material, grounds: &Grounds<'_>) -> Facts {
     }
 }
 
-fn simple(
-    payload: &[u8],
-    annotations: &BTreeMap<String, String>,
-    grounds: &Grounds<'_>,
-) -> Result<Signature, Flaw> {
-    let subject = simple_signing::subject(payload)?;
-    let bundle = legacy_bundle::build(payload, annotations)?;
-    let verified = verify(payload, &bundle, grounds)?;
-    let certificate = bundle
-        .signing_certificate()
-        .ok_or_else(|| flaw(FlawKind::Certificate, "there is no signing certificate"))?;
-    Ok(Signature {
-        subjects: vec![subject],
-        claim: Claim::Image,
-        signer: Signer::Certificate(signer::read(certificate)?),
-        integrated_time: verified.integrated_time().map(|time| time.as_second()),
-        timestamps: Vec::new(),
-    })
+fn signature(material: &Material, grounds: &Grounds<'_>) -> Result<Signature, Flaw> {
+    let Grounds { trust_root, profile, key } = *grounds;
+    let Some(key) = key else {
+        let claimed = claimed::read(material, Under::Certificate, HashAlgorithm::Sha2256, Entries::Read)?;
+        return by_certificate::verify(claimed, trust_root, profile);
+    };
+    let (hash, entries) = match (profile.log, key.hash) {
+        // Nobody but the log is told the hash of the payload, so any that can be computed will do.
+        (LogDemand::Nothing, _) => (HashAlgorithm::Sha2256, Entries::Ignored),
+        (LogDemand::Entry | LogDemand::Proof, hash) => (named(hash)?, Entries::Read),
+    };
+    by_key::verify(claimed::read(material, Under::Key, hash, entries)?, key, trust_root, profile)
 }
 
-/// Has the library verify a bundle, and makes sure that it checked all that the profile demands.
-///
-/// Whose signature it is does not matter here: that is for policies to judge.
-fn verify(artifact: &[u8], bundle: &Bundle, grounds: &Grounds<'_>) -> Result<VerificationResult, Flaw> {
-    let policy = VerificationPolicy::any_identity();
-    let verified = grounds
-        .trust_root
-        .verifier()
-        .verify(artifact, bundle, &policy)
-        .map_err(|error| of_library(&error))?;
-    demanded(verified, grounds.profile)
-}
-
-/// Passes on what was checked in every respect that the profile demands.
-///
-/// The library says so only of what it was told to check; a slip in telling it must not pass for a check. It says that
-/// the log was verified also where there is no entry, hence the time, which only an entry's promise yields.
-fn demanded(verified: VerificationResult, profile: Profile) -> Result<VerificationResult, Flaw> {
-    let unchecked = |kind| Err(flaw(kind, "this was not checked"));
-    if profile != Profile::STRICT {
-        return Err(flaw(FlawKind::Unsupported, "only the strict profile is checked"));
+/// A hash as the library names it.
+fn named(hash: policies::HashAlgorithm) -> Result<HashAlgorithm, Flaw> {
+    match hash {
+        policies::HashAlgorithm::Sha256 => Ok(HashAlgorithm::Sha2256),
+        policies::HashAlgorithm::Sha384 => Ok(HashAlgorithm::Sha2384),
+        policies::HashAlgorithm::Sha512 => Ok(HashAlgorithm::Sha2512),
+        policies::HashAlgorithm::Sha224 => {
+            Err(flaw(FlawKind::Unsupported, "log entries are not checked where sha224 is signed"))
+        }
     }
-    if !verified.certificate_verified() {
-        return unchecked(FlawKind::Certificate);
-    }
-    if !verified.sct_verified() {
-        return unchecked(FlawKind::CertificateTimestamp);
-    }
-    if !verified.tlog_verified() || verified.integrated_time().is_none() {
-        return unchecked(FlawKind::LogEntry);
-    }
-    Ok(verified)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use policies::Profile;
+
     use super::*;
+    use crate::TrustRoot;
 
     #[test]
     fn the_build_names_the_library_that_is_built_in() {
@@ -128,9 +82,15 @@ mod tests {
     #[test]
     fn what_is_no_signature_is_flawed() {
         let trust_root = TrustRoot::public_good().unwrap();
-        let material = Material::simple_signing("{}".into(), BTreeMap::new()).unwrap();
-        let facts = check(&material, &Grounds { trust_root: &trust_root, profile: Profile::STRICT });
-        assert_eq!(facts.material, material.digest());
-        assert!(matches!(facts.finding, Finding::Flawed(flaw) if flaw.kind == FlawKind::Malformed));
+        for material in [
+            Material::simple_signing("{}".into(), BTreeMap::new()),
+            Material::envelope("{}".into(), BTreeMap::new()),
+            Material::bundle("{}".into()),
+        ] {
+            let material = material.unwrap();
+            let facts = check(&material, &Grounds::keyless(&trust_root, Profile::STRICT));
+            assert_eq!(facts.material, material.digest());
+            assert!(matches!(facts.finding, Finding::Flawed(flaw) if flaw.kind == FlawKind::Malformed));
+        }
     }
 }

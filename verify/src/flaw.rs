@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use policies::{Flaw, FlawKind};
-use sigstore_verify::{CertificateError, Error, TimestampError};
+use sigstore_verify::{CertificateError, Error, TimestampError, bundle};
 
 /// The most characters that a detail has. Some of it is chosen by whoever made the material.
 const DETAIL_LIMIT: usize = 300;
@@ -55,6 +55,14 @@ fn kind(error: &Error) -> FlawKind {
         Error::UnsupportedBundle(_) | Error::UnsupportedArtifact(_) | Error::Crypto(_) => {
             FlawKind::Unsupported
         }
+        Error::Bundle(
+            bundle::Error::MissingInclusionPromise(_)
+            | bundle::Error::MissingInclusionProof(_)
+            | bundle::Error::MissingSigningTimeEvidence
+            | bundle::Error::MissingCheckpoint
+            | bundle::Error::LogIndexOutOfRange { .. }
+            | bundle::Error::CheckpointRootMismatch,
+        ) => FlawKind::LogEntry,
         Error::InvalidBundle(_) | Error::Types(_) | Error::Bundle(_) => FlawKind::Malformed,
         // Of a trust root that was parsed whole, and of bytes that are at hand, none of these is said.
         Error::InvalidTrustRoot(_)

@@ -1,21 +1,21 @@
-//! A signature of cosign's tag scheme, put together as the library reads one: a Sigstore bundle of version 0.1.
+//! A layer of cosign's tag scheme, put together as the library reads one: a Sigstore bundle of version 0.1.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use oci::Digest;
 use policies::{Flaw, FlawKind};
 use serde_json::Value;
 use sigstore_verify::types::bundle::VerificationMaterial;
 use sigstore_verify::types::{
-    Bundle, DigestBytes, HashAlgorithm, MediaType, MessageDigest, MessageSignature, Rfc3161Timestamp,
+    Bundle, MediaType, MessageDigest, MessageSignature, PublicKeyIdentifier, Rfc3161Timestamp,
     SignatureBytes, SignatureContent, TimestampToken, TimestampVerificationData, VerificationMaterialContent,
     X509Certificate,
 };
 
+use crate::envelope::Envelope;
 use crate::flaw::flaw;
-use crate::{certificate, log_entry, unique_json};
+use crate::{certificate, unique_json};
 
 // Names of the annotations, from cosign's specification of signatures.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -23,22 +23,55 @@ const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 const CHAIN: &str = "dev.sigstore.cosign/chain";
 const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
 
-/// The bundle that a payload and its annotations amount to. Nothing of it is verified yet.
+/// What is to vouch for the signer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Under {
+    /// The certificate beside the signature.
+    Certificate,
+    /// A key that is known already. A certificate beside the signature is not looked at.
+    Key,
+}
+
+/// The bundle that a signature over a payload and its annotations amount to, without log entry. Nothing of it is
+/// verified yet.
 ///
 /// # Errors
 /// The first part that is missing, does not parse or is not supported.
-pub(crate) fn build(payload: &[u8], annotations: &BTreeMap<String, String>) -> Result<Bundle, Flaw> {
-    let signature = signature(annotations)?;
-    let certificates = certificates(annotations)?;
-    let entry = log_entry::read(annotations)?;
+pub(crate) fn of_message(
+    digest: MessageDigest,
+    annotations: &BTreeMap<String, String>,
+    under: Under,
+) -> Result<Bundle, Flaw> {
+    let content = MessageSignature::new(signature(annotations)?).with_message_digest(digest);
+    build(SignatureContent::MessageSignature(content), annotations, under)
+}
+
+/// The bundle that an envelope and its annotations amount to, without log entry. Nothing of it is verified yet.
+///
+/// # Errors
+/// The first part that is missing, does not parse or is not supported.
+pub(crate) fn of_envelope(
+    envelope: &Envelope,
+    annotations: &BTreeMap<String, String>,
+    under: Under,
+) -> Result<Bundle, Flaw> {
+    build(SignatureContent::DsseEnvelope(envelope.for_library()), annotations, under)
+}
+
+fn build(
+    content: SignatureContent,
+    annotations: &BTreeMap<String, String>,
+    under: Under,
+) -> Result<Bundle, Flaw> {
+    let signer = match under {
+        Under::Certificate => {
+            VerificationMaterialContent::X509CertificateChain { certificates: certificates(annotations)? }
+        }
+        Under::Key => VerificationMaterialContent::PublicKey(PublicKeyIdentifier::new("")),
+    };
     let material =
-        VerificationMaterial::new(VerificationMaterialContent::X509CertificateChain { certificates })
-            .with_tlog_entries(vec![entry])
-            .with_timestamp_verification_data(timestamps(annotations)?);
-    let digest = DigestBytes::new(Digest::of(payload).hash().to_vec());
-    let content = MessageSignature::new(signature)
-        .with_message_digest(MessageDigest::new(HashAlgorithm::Sha2256, digest));
-    Ok(Bundle::new(MediaType::Bundle0_1, material, SignatureContent::MessageSignature(content)))
+        VerificationMaterial::new(signer).with_timestamp_verification_data(timestamps(annotations)?);
+    Ok(Bundle::new(MediaType::Bundle0_1, material, content))
 }
 
 /// An annotation, if there is one. cosign takes an empty one for none.
@@ -88,6 +121,8 @@ fn token(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use sigstore_verify::types::{DigestBytes, HashAlgorithm};
+
     use super::*;
 
     #[test]
@@ -103,14 +138,19 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let kind = |annotations: &[(&str, &str)]| {
+        let kind = |annotations: &[(&str, &str)], under| {
             let annotations = annotations.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-            build(b"payload", &annotations.collect()).unwrap_err().kind
+            let digest = MessageDigest::new(HashAlgorithm::Sha2256, DigestBytes::new(vec![0; 32]));
+            of_message(digest, &annotations.collect(), under).map_err(|flaw| flaw.kind).err()
         };
-        assert_eq!(kind(&[]), FlawKind::Malformed);
-        assert_eq!(kind(&[(SIGNATURE, "?")]), FlawKind::Malformed);
-        assert_eq!(kind(&[(SIGNATURE, "c2ln")]), FlawKind::Unsupported);
-        assert_eq!(kind(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "")]), FlawKind::Unsupported);
-        assert_eq!(kind(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "?")]), FlawKind::Malformed);
+        let keyless = |annotations: &[(&str, &str)]| kind(annotations, Under::Certificate);
+        assert_eq!(keyless(&[]), Some(FlawKind::Malformed));
+        assert_eq!(keyless(&[(SIGNATURE, "?")]), Some(FlawKind::Malformed));
+        assert_eq!(keyless(&[(SIGNATURE, "c2ln")]), Some(FlawKind::Unsupported));
+        assert_eq!(keyless(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "")]), Some(FlawKind::Unsupported));
+        assert_eq!(keyless(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "?")]), Some(FlawKind::Malformed));
+        assert_eq!(kind(&[], Under::Key), Some(FlawKind::Malformed));
+        assert_eq!(kind(&[(SIGNATURE, "c2ln")], Under::Key), None);
+        assert_eq!(kind(&[(SIGNATURE, "c2ln"), (CERTIFICATE, "?")], Under::Key), None);
     }
 }

@@ -18,14 +18,49 @@ use crate::unique_json;
 /// The annotation that holds the entry, in JSON: a promise (signed entry timestamp) and what is promised.
 const ANNOTATION: &str = "dev.sigstore.cosign/bundle";
 
-/// The entry in these annotations, of which nothing is verified yet.
+/// An entry that a log promised to record. Nothing of it is verified yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Promised {
+    /// What is recorded.
+    pub(crate) kind: Kind,
+    /// The record itself, in the log's own spelling of JSON.
+    pub(crate) body: Vec<u8>,
+    /// Where in the log it is.
+    pub(crate) index: LogIndex,
+    /// When it was recorded.
+    pub(crate) time: Timestamp,
+    /// The log: the sha256 of its key.
+    pub(crate) log: Vec<u8>,
+    /// The log's signature over all of this.
+    pub(crate) promise: Vec<u8>,
+}
+
+/// What kind of thing an entry records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// One that the library reads.
+    Known(KindVersion),
+    /// An attestation as cosign 1 recorded it, `intoto` 0.0.1, which the library does not read.
+    OldAttestation,
+}
+
+/// What an entry has to be of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Of {
+    /// A signature over a payload.
+    Message,
+    /// An envelope.
+    Envelope,
+}
+
+/// The entry in these annotations, if there is one. Nothing of it is verified yet.
 ///
 /// # Errors
-/// [`FlawKind::LogEntry`] where there is none: a certificate lives for minutes, and without a log nobody can tell
-/// whether a signature was made in them. [`FlawKind::Unsupported`] where it is of another kind than `hashedrekord`.
-pub(crate) fn read(annotations: &BTreeMap<String, String>) -> Result<TransparencyLogEntry, Flaw> {
-    let text = annotations.get(ANNOTATION).filter(|text| !text.is_empty());
-    let text = text.ok_or_else(|| flaw(FlawKind::LogEntry, "there is no log entry beside the signature"))?;
+/// [`FlawKind::Unsupported`] where it is of a kind that does not go with what is signed.
+pub(crate) fn read(annotations: &BTreeMap<String, String>, of: Of) -> Result<Option<Promised>, Flaw> {
+    let Some(text) = annotations.get(ANNOTATION).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
     let entry = unique_json::parse(text.as_bytes())
         .map_err(|error| malformed(format!("log entry is malformed: {error}")))?;
     let promise = base64(&entry, "/SignedEntryTimestamp")?;
@@ -37,12 +72,18 @@ pub(crate) fn read(annotations: &BTreeMap<String, String>) -> Result<Transparenc
     let time = time.ok_or_else(|| malformed("log entry has no integratedTime".into()))?;
     let log = hex::decode(string(&entry, "/Payload/logID")?)
         .map_err(|error| malformed(format!("log entry has a malformed logID: {error}")))?;
-    let kind = kind(&body)?;
-    let entry =
-        TransparencyLogEntry::new(index, LogId::new(LogKeyId::new(log)), kind, CanonicalizedBody::new(body));
-    Ok(entry
-        .with_integrated_time(time)
-        .with_inclusion_promise(InclusionPromise::new(SignedTimestamp::new(promise))))
+    let kind = kind(&body, of)?;
+    Ok(Some(Promised { kind, body, index, time, log, promise }))
+}
+
+impl Promised {
+    /// This as the library has it.
+    pub(crate) fn for_library(self, kind: KindVersion) -> TransparencyLogEntry {
+        let log = LogId::new(LogKeyId::new(self.log));
+        TransparencyLogEntry::new(self.index, log, kind, CanonicalizedBody::new(self.body))
+            .with_integrated_time(self.time)
+            .with_inclusion_promise(InclusionPromise::new(SignedTimestamp::new(self.promise)))
+    }
 }
 
 /// When the entry in these annotations says that it was recorded, in seconds since 1970.
@@ -58,16 +99,17 @@ fn integrated_time(entry: &Value) -> Option<i64> {
 }
 
 /// What kind of entry a body is. The body is what the log signed, so it cannot be relabelled.
-fn kind(body: &[u8]) -> Result<KindVersion, Flaw> {
+fn kind(body: &[u8], of: Of) -> Result<Kind, Flaw> {
     let body = unique_json::parse(body)
         .map_err(|error| malformed(format!("the body of the log entry is malformed: {error}")))?;
-    match (string(&body, "/kind")?, string(&body, "/apiVersion")?) {
-        ("hashedrekord", "0.0.1") => Ok(KindVersion::HashedRekordV001),
-        (kind, version) => Err(flaw(
+    match (of, string(&body, "/kind")?, string(&body, "/apiVersion")?) {
+        (Of::Message, "hashedrekord", "0.0.1") => Ok(Kind::Known(KindVersion::HashedRekordV001)),
+        (Of::Envelope, "dsse", "0.0.1") => Ok(Kind::Known(KindVersion::DsseV001)),
+        (Of::Envelope, "intoto", "0.0.2") => Ok(Kind::Known(KindVersion::IntotoV002)),
+        (Of::Envelope, "intoto", "0.0.1") => Ok(Kind::OldAttestation),
+        (Of::Message | Of::Envelope, kind, version) => Err(flaw(
             FlawKind::Unsupported,
-            format_args!(
-                "log entry is of kind {kind:?} in version {version:?}, where a signature has a hashedrekord 0.0.1"
-            ),
+            format_args!("log entry is of kind {kind:?} in version {version:?}, which is not checked here"),
         )),
     }
 }
@@ -109,8 +151,8 @@ mod tests {
         })
     }
 
-    fn read_text(text: &str) -> Result<TransparencyLogEntry, Flaw> {
-        read(&BTreeMap::from([(ANNOTATION.to_owned(), text.to_owned())]))
+    fn read_text(text: &str) -> Result<Option<Promised>, Flaw> {
+        read(&BTreeMap::from([(ANNOTATION.to_owned(), text.to_owned())]), Of::Message)
     }
 
     fn good() -> Value {
@@ -124,8 +166,9 @@ mod tests {
 
     #[test]
     fn an_entry_is_read_as_cosign_wrote_it() {
-        let entry = read_text(&good().to_string()).unwrap();
-        assert_eq!(entry.kind_version, KindVersion::HashedRekordV001);
+        let entry = read_text(&good().to_string()).unwrap().unwrap();
+        assert_eq!(entry.kind, Kind::Known(KindVersion::HashedRekordV001));
+        let entry = entry.for_library(KindVersion::HashedRekordV001);
         assert_eq!(entry.log_index.get(), 3_942_845);
         assert_eq!(entry.log_id.key_id.as_bytes(), hex::decode("c0d23d6ad406973f").unwrap());
         assert_eq!(entry.integrated_time.unwrap().as_second(), 1_664_111_795);
@@ -134,18 +177,28 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_without_an_entry_is_not_vouched_for() {
-        assert_eq!(read(&BTreeMap::new()).map_err(|flaw| flaw.kind).err(), Some(FlawKind::LogEntry));
-        refuses("", FlawKind::LogEntry);
+    fn a_signature_may_have_no_entry() {
+        assert_eq!(read(&BTreeMap::new(), Of::Message), Ok(None));
+        assert_eq!(read_text(""), Ok(None));
     }
 
     #[test]
-    fn entries_of_another_kind_are_not_checked() {
-        for (kind, version) in
-            [("hashedrekord", "0.0.2"), ("rekord", "0.0.1"), ("dsse", "0.0.1"), ("intoto", "0.0.2")]
-        {
-            let other = entry(&json!({"kind": kind, "apiVersion": version}));
-            refuses(&other.to_string(), FlawKind::Unsupported);
+    fn an_entry_is_of_a_kind_that_goes_with_what_is_signed() {
+        let kinds = [
+            ("hashedrekord", "0.0.1", Some(Kind::Known(KindVersion::HashedRekordV001)), None),
+            ("hashedrekord", "0.0.2", None, None),
+            ("rekord", "0.0.1", None, None),
+            ("dsse", "0.0.1", None, Some(Kind::Known(KindVersion::DsseV001))),
+            ("intoto", "0.0.1", None, Some(Kind::OldAttestation)),
+            ("intoto", "0.0.2", None, Some(Kind::Known(KindVersion::IntotoV002))),
+        ];
+        for (kind, version, of_message, of_envelope) in kinds {
+            let text = entry(&json!({"kind": kind, "apiVersion": version})).to_string();
+            for (of, expected) in [(Of::Message, of_message), (Of::Envelope, of_envelope)] {
+                let read = read(&BTreeMap::from([(ANNOTATION.to_owned(), text.clone())]), of);
+                let found = read.map(|entry| entry.unwrap().kind).map_err(|flaw| flaw.kind);
+                assert_eq!(found, expected.ok_or(FlawKind::Unsupported), "{kind} {version}");
+            }
         }
     }
 

@@ -6,18 +6,25 @@ use bytes::Bytes;
 use oci::Digest;
 use thiserror::Error;
 
-use crate::log_entry;
+use crate::envelope::Envelope;
+use crate::{log_entry, sigstore_bundle};
 
 mod encoding;
 
 /// The most bytes that a simple-signing payload may have. Real ones have a few hundred.
 pub(crate) const PAYLOAD_LIMIT: usize = 1024 * 1024;
 
+/// The most bytes that a DSSE envelope or a Sigstore bundle may have. A software bill of materials is in some.
+pub(crate) const DOCUMENT_LIMIT: usize = 8 * 1024 * 1024;
+
 /// The most bytes that the annotations of one signature may have, names and values together. Real ones have about
 /// ten thousand.
 pub(crate) const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 
-/// The most signatures that are looked at in one manifest.
+/// The most annotations that one signature may have.
+pub(crate) const ANNOTATION_COUNT_LIMIT: usize = 1024;
+
+/// The most signatures that are looked at for one image.
 pub(crate) const SIGNATURES_LIMIT: usize = 64;
 
 /// One piece of material: a raw candidate, with everything that is needed to check it.
@@ -35,17 +42,41 @@ pub(crate) enum Kind {
         /// What the layer's descriptor says of them: signature, certificate, log entry.
         annotations: BTreeMap<String, String>,
     },
+    /// A layer of cosign's tag scheme that carries a statement.
+    Envelope {
+        /// A DSSE envelope, in JSON.
+        envelope: Bytes,
+        /// What the layer's descriptor says of it: certificate, log entry.
+        annotations: BTreeMap<String, String>,
+    },
+    /// A Sigstore bundle, which has everything in it.
+    Bundle {
+        /// The bundle, in JSON.
+        json: Bytes,
+    },
 }
 
 /// Why something is not material. It is refused as a whole, since what is beyond a limit might be what matters.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum InvalidMaterial {
-    /// A manifest has more signatures than are looked at.
-    #[error("manifest has more than {SIGNATURES_LIMIT} signatures")]
+    /// There are more signatures than are looked at.
+    #[error("there are more than {SIGNATURES_LIMIT} signatures")]
     TooManySignatures,
-    /// A payload is larger than is looked at.
-    #[error("signed payload is larger than {PAYLOAD_LIMIT} bytes")]
-    PayloadTooLarge,
+    /// There are more manifests that may hold signatures than are looked at.
+    #[error("there are more manifests that may hold signatures than are looked at")]
+    TooManyManifests,
+    /// The list of what refers to an image goes on for longer than is read.
+    #[error("the list of referrers has more pages than are read")]
+    TooManyPages,
+    /// All that an image's signatures sign is more than is looked at.
+    #[error("the signatures of the image are larger than is looked at, taken together")]
+    TooMuch,
+    /// A payload, an envelope or a bundle is larger than is looked at.
+    #[error("signed payload is larger than {limit} bytes")]
+    PayloadTooLarge {
+        /// The most bytes that it may have.
+        limit: usize,
+    },
     /// The annotations of a signature are larger than is looked at.
     #[error("annotations are larger than {ANNOTATIONS_LIMIT} bytes")]
     AnnotationsTooLarge,
@@ -63,16 +94,40 @@ pub enum InvalidMaterial {
 }
 
 impl Material {
+    /// The most bytes that the [encoding](Self::encode) of any material has.
+    pub const ENCODED_LIMIT: u64 =
+        (DOCUMENT_LIMIT + ANNOTATIONS_LIMIT + 16 * (ANNOTATION_COUNT_LIMIT + 1) + 64) as u64;
+
     /// A signature of the tag scheme.
     pub(crate) fn simple_signing(
         payload: Bytes,
         annotations: BTreeMap<String, String>,
     ) -> Result<Self, InvalidMaterial> {
         if payload.len() > PAYLOAD_LIMIT {
-            return Err(InvalidMaterial::PayloadTooLarge);
+            return Err(InvalidMaterial::PayloadTooLarge { limit: PAYLOAD_LIMIT });
         }
         within_limit(&annotations)?;
         Ok(Self(Kind::SimpleSigning { payload, annotations }))
+    }
+
+    /// An attestation of the tag scheme.
+    pub(crate) fn envelope(
+        envelope: Bytes,
+        annotations: BTreeMap<String, String>,
+    ) -> Result<Self, InvalidMaterial> {
+        if envelope.len() > DOCUMENT_LIMIT {
+            return Err(InvalidMaterial::PayloadTooLarge { limit: DOCUMENT_LIMIT });
+        }
+        within_limit(&annotations)?;
+        Ok(Self(Kind::Envelope { envelope, annotations }))
+    }
+
+    /// A Sigstore bundle.
+    pub(crate) fn bundle(json: Bytes) -> Result<Self, InvalidMaterial> {
+        if json.len() > DOCUMENT_LIMIT {
+            return Err(InvalidMaterial::PayloadTooLarge { limit: DOCUMENT_LIMIT });
+        }
+        Ok(Self(Kind::Bundle { json }))
     }
 
     pub(crate) fn kind(&self) -> &Kind {
@@ -96,7 +151,22 @@ impl Material {
     pub fn decode(bytes: &[u8]) -> Result<Self, InvalidMaterial> {
         match encoding::read(bytes)? {
             Kind::SimpleSigning { payload, annotations } => Self::simple_signing(payload, annotations),
+            Kind::Envelope { envelope, annotations } => Self::envelope(envelope, annotations),
+            Kind::Bundle { json } => Self::bundle(json),
         }
+    }
+
+    /// The statement that this carries, if it carries one: JSON, as in-toto has it.
+    ///
+    /// Nothing vouches for it. It is to be kept by its digest, and read only where facts about this material name
+    /// that digest.
+    pub fn statement(&self) -> Option<Bytes> {
+        let envelope = match &self.0 {
+            Kind::SimpleSigning { .. } => return None,
+            Kind::Envelope { envelope, .. } => Envelope::parse(envelope).ok()?,
+            Kind::Bundle { json } => sigstore_bundle::envelope(json)?,
+        };
+        Some(envelope.payload)
     }
 
     /// When a log recorded this, in seconds since 1970, as the material itself says. Nothing vouches for it yet.
@@ -105,7 +175,10 @@ impl Material {
     /// found then may be used but not be remembered.
     pub fn claimed_time(&self) -> Option<i64> {
         match &self.0 {
-            Kind::SimpleSigning { annotations, .. } => log_entry::claimed_time(annotations),
+            Kind::SimpleSigning { annotations, .. } | Kind::Envelope { annotations, .. } => {
+                log_entry::claimed_time(annotations)
+            }
+            Kind::Bundle { json } => sigstore_bundle::claimed_time(json),
         }
     }
 }
@@ -113,7 +186,7 @@ impl Material {
 /// Checks that annotations are few enough to be looked at.
 pub(crate) fn within_limit(annotations: &BTreeMap<String, String>) -> Result<(), InvalidMaterial> {
     let size: usize = annotations.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if size > ANNOTATIONS_LIMIT {
+    if size > ANNOTATIONS_LIMIT || annotations.len() > ANNOTATION_COUNT_LIMIT {
         return Err(InvalidMaterial::AnnotationsTooLarge);
     }
     Ok(())
@@ -132,7 +205,16 @@ mod tests {
         let large = Bytes::from(vec![b' '; PAYLOAD_LIMIT + 1]);
         let largest = large.slice(1..);
         assert!(Material::simple_signing(largest, BTreeMap::new()).is_ok());
-        assert_eq!(Material::simple_signing(large, BTreeMap::new()), Err(InvalidMaterial::PayloadTooLarge));
+        assert_eq!(
+            Material::simple_signing(large.clone(), BTreeMap::new()),
+            Err(InvalidMaterial::PayloadTooLarge { limit: PAYLOAD_LIMIT })
+        );
+        assert!(Material::envelope(large, BTreeMap::new()).is_ok());
+        let large = Bytes::from(vec![b' '; DOCUMENT_LIMIT + 1]);
+        let refused = Err(InvalidMaterial::PayloadTooLarge { limit: DOCUMENT_LIMIT });
+        assert!(Material::bundle(large.slice(1..)).is_ok());
+        assert_eq!(Material::bundle(large.clone()), refused);
+        assert_eq!(Material::envelope(large, BTreeMap::new()), refused);
 
         let value = "x".repeat(ANNOTATIONS_LIMIT - 1);
         assert!(Material::simple_signing(Bytes::new(), annotations(&[("a", &value)])).is_ok());
@@ -140,6 +222,44 @@ mod tests {
             Material::simple_signing(Bytes::new(), annotations(&[("ab", &value)])),
             Err(InvalidMaterial::AnnotationsTooLarge)
         );
+        let many: BTreeMap<_, _> =
+            (0..=ANNOTATION_COUNT_LIMIT).map(|number| (number.to_string(), String::new())).collect();
+        assert_eq!(Material::simple_signing(Bytes::new(), many), Err(InvalidMaterial::AnnotationsTooLarge));
+    }
+
+    #[test]
+    fn no_encoding_is_larger_than_is_said() {
+        let names = (0..ANNOTATION_COUNT_LIMIT).map(|number| format!("{number:0256}"));
+        let annotations = names.map(|name| (name, String::new())).collect();
+        let material = Material::envelope(vec![b' '; DOCUMENT_LIMIT].into(), annotations).unwrap();
+        assert!(material.encode().len() as u64 <= Material::ENCODED_LIMIT);
+    }
+
+    #[test]
+    fn what_kind_it_is_distinguishes_material() {
+        let bytes = Bytes::from_static(b"{}");
+        let all = [
+            Material::simple_signing(bytes.clone(), BTreeMap::new()).unwrap(),
+            Material::envelope(bytes.clone(), BTreeMap::new()).unwrap(),
+            Material::bundle(bytes).unwrap(),
+        ];
+        for (index, material) in all.iter().enumerate() {
+            assert_eq!(Material::decode(&material.encode()).as_ref(), Ok(material));
+            assert!(all[..index].iter().all(|other| other.digest() != material.digest()));
+        }
+    }
+
+    #[test]
+    fn a_statement_is_given_where_there_is_one() {
+        let envelope = r#"{"payloadType":"a","payload":"c3RhdGVtZW50","signatures":[{"sig":"c2ln"}]}"#;
+        let statement = |material: Result<Material, InvalidMaterial>| material.unwrap().statement();
+        let expected = Some(Bytes::from_static(b"statement"));
+        assert_eq!(statement(Material::envelope(envelope.into(), BTreeMap::new())), expected);
+        let bundle = |content: &str| Bytes::from(format!("{{{content}}}"));
+        assert_eq!(statement(Material::bundle(bundle(&format!(r#""dsseEnvelope":{envelope}"#)))), expected);
+        assert_eq!(statement(Material::bundle(bundle(r#""messageSignature":{}"#))), None);
+        assert_eq!(statement(Material::simple_signing(envelope.into(), BTreeMap::new())), None);
+        assert_eq!(statement(Material::envelope("{".into(), BTreeMap::new())), None);
     }
 
     #[test]

@@ -4,10 +4,14 @@ use std::fmt;
 
 use oci::Digest;
 use sigstore_verify::Verifier;
+use sigstore_verify::crypto::Keyring;
 use sigstore_verify::trust_root::{
     SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT, TrustedRoot,
 };
+use sigstore_verify::types::{Sha256Hash, TsaAuthority};
 use thiserror::Error;
+
+use crate::notary::Notary;
 
 /// The most bytes that a trust root may have. The public ones have about seven thousand.
 const LIMIT: usize = 1024 * 1024;
@@ -22,7 +26,11 @@ const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.trustedroot";
 /// never changes; a new revision is a new value with another [`id`](Self::id).
 pub struct TrustRoot {
     id: Digest,
+    root: TrustedRoot,
     verifier: Verifier,
+    /// Believes [our own log](Notary) in place of those of the root.
+    restated: Verifier,
+    log_keys: Keyring,
 }
 
 /// Why some text is no trust root. Whoever gets this keeps the last good one.
@@ -77,8 +85,17 @@ impl TrustRoot {
         if root.certificate_authorities.is_empty() {
             return Err(InvalidTrustRoot::NoCertificateAuthority);
         }
-        let verifier = Verifier::new(&root).map_err(|error| InvalidTrustRoot::Unusable(error.into()))?;
-        Ok(Self { id: Digest::of(text.as_bytes()), verifier })
+        Self::build(Digest::of(text.as_bytes()), root)
+    }
+
+    fn build(id: Digest, root: TrustedRoot) -> Result<Self, InvalidTrustRoot> {
+        fn unusable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> InvalidTrustRoot {
+            InvalidTrustRoot::Unusable(error.into())
+        }
+        let verifier = Verifier::new(&root).map_err(unusable)?;
+        let log_keys = root.rekor_keys().map_err(unusable)?;
+        let restated = Notary::get().map_err(unusable)?.verifier(root.clone()).map_err(unusable)?;
+        Ok(Self { id, root, verifier, restated, log_keys })
     }
 
     /// What distinguishes this root from every other: the digest of the text that it was read from.
@@ -91,6 +108,23 @@ impl TrustRoot {
 
     pub(crate) fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    pub(crate) fn restated(&self) -> &Verifier {
+        &self.restated
+    }
+
+    pub(crate) fn log_keys(&self) -> &Keyring {
+        &self.log_keys
+    }
+
+    pub(crate) fn timestamp_authorities(&self) -> Vec<TsaAuthority> {
+        self.root.tsa_authorities()
+    }
+
+    /// Whether a log of this name (the sha256 of its key) is trusted at any time.
+    pub(crate) fn knows_log(&self, id: &[u8]) -> bool {
+        Sha256Hash::try_from(id).is_ok_and(|id| self.log_keys.key(&id).is_some())
     }
 }
 

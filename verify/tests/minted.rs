@@ -37,7 +37,7 @@ fn findings(layers: &[SignedLayer], authority: &Authority) -> Vec<Finding> {
         .zip(pushed.payloads)
         .map(|(candidate, payload)| {
             let material = candidate.material(Verified::of(payload)).unwrap();
-            check(&material, &Grounds { trust_root: &trust_root, profile: Profile::STRICT }).finding
+            check(&material, &Grounds::keyless(&trust_root, Profile::STRICT)).finding
         })
         .collect()
 }
@@ -61,16 +61,28 @@ fn refuses(layer: SignedLayer, authority: &Authority, kind: FlawKind) {
 /// The check that each attack is to fail.
 fn caught_by(attack: Attack) -> FlawKind {
     match attack {
-        Attack::NoCertificateTimestamp | Attack::TimestampByUnknownLog => FlawKind::CertificateTimestamp,
-        Attack::CertificateByStranger | Attack::LoggedAfterExpiry => FlawKind::Certificate,
+        Attack::NoCertificateTimestamp | Attack::TimestampByUnknownLog | Attack::TwoCertificateTimestamps => {
+            FlawKind::CertificateTimestamp
+        }
+        Attack::CertificateByStranger => FlawKind::Certificate,
+        Attack::LoggedAfterExpiry | Attack::LoggedBeforeIssue => FlawKind::Certificate,
         Attack::NoCertificate => FlawKind::Unsupported,
-        Attack::SignedByAnotherKey | Attack::EditedPayload => FlawKind::Signature,
+        Attack::SignedByAnotherKey | Attack::EditedPayload | Attack::CertificateOfAnother => {
+            FlawKind::Signature
+        }
         Attack::WrongType => FlawKind::Malformed,
         Attack::NoLogEntry
         | Attack::EntryOfAnother
         | Attack::EditedTime
         | Attack::EntryInUnknownLog
-        | Attack::ForgedPromise => FlawKind::LogEntry,
+        | Attack::ForgedPromise
+        | Attack::SignedInTheFuture
+        | Attack::PromiseOnly
+        | Attack::EditedProof
+        | Attack::ForgedCheckpoint => FlawKind::LogEntry,
+        Attack::NoStamp | Attack::StampByStranger | Attack::StampOfAnother | Attack::StampedAfterExpiry => {
+            FlawKind::Timestamp
+        }
     }
 }
 

@@ -58,7 +58,9 @@ impl PullDoor {
         headers.insert(header::CONTENT_TYPE, header_value("application/octet-stream"));
         headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
         headers.insert(header::ACCEPT_RANGES, header_value("bytes"));
-        respond::shared_headers(headers, pull, digest, source);
+        let digest = digest.to_string();
+        headers.insert(header::ETAG, header_value(&format!("\"{digest}\"")));
+        respond::shared_headers(headers, pull, header_value(&digest), source);
         respond::ground(headers, &permit, self.gate.no_match());
         drop(permit);
         response

@@ -106,7 +106,7 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("countersign-reason", HeaderValue::from_static(answer.reason));
-        headers.insert("countersign-decision", header_value(&decision.to_string()));
+        headers.insert("countersign-decision", decision.header());
         if let Some(after) = answer.retry_after {
             headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
         }

@@ -1,7 +1,6 @@
 //! Answers that carry content. Each takes the permit that lets it.
 
 use http::{HeaderMap, HeaderValue, Response, header};
-use oci::Digest;
 use policies::NoMatch;
 
 use super::{Ground, Permit, Pull};
@@ -31,21 +30,19 @@ pub(super) fn manifest(
     let length = bytes.len();
     let mut response = Response::new(if pull.head { whole("") } else { whole(bytes) });
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header_value(known.manifest.media_type().as_str()));
+    headers.insert(header::CONTENT_TYPE, known.head.media_type.clone());
     headers.insert(header::CONTENT_LENGTH, length.into());
-    shared_headers(headers, pull, known.content.digest(), source);
+    shared_headers(headers, pull, known.head.digest.clone(), source);
     ground(headers, &permit, no_match);
     drop(permit);
     response
 }
 
 /// What every answer with content says of it.
-pub(super) fn shared_headers(headers: &mut HeaderMap, pull: &Pull<'_>, digest: Digest, source: Source) {
-    let digest = digest.to_string();
-    headers.insert(header::ETAG, header_value(&format!("\"{digest}\"")));
-    headers.insert("docker-content-digest", header_value(&digest));
+pub(super) fn shared_headers(headers: &mut HeaderMap, pull: &Pull<'_>, digest: HeaderValue, source: Source) {
+    headers.insert("docker-content-digest", digest);
     headers.insert("countersign-cache", HeaderValue::from_static(source.as_str()));
-    headers.insert("countersign-decision", header_value(&pull.decision.to_string()));
+    headers.insert("countersign-decision", pull.decision.header());
     if pull.by_namespace {
         headers.insert("oci-namespace", header_value(pull.place.name.host.as_str()));
     }

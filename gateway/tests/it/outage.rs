@@ -126,7 +126,8 @@ async fn everyone_who_asks_at_once_shares_one_discovery_and_one_fetch() {
     let replies = futures_util::future::join_all((0..50).map(|_| gateway.get(&blob))).await;
     assert!(replies.iter().all(|reply| reply.bytes() == &image.layers[1]));
     let ends = |suffix: String| stage.origin.count(move |seen| seen.path.ends_with(&suffix));
-    assert_eq!(ends(image.digest().to_string()), 1);
+    assert_eq!(ends(format!("/manifests/{}", image.digest())), 1);
+    assert_eq!(ends(format!("/referrers/{}", image.digest())), 1);
     assert_eq!(ends(".sig".into()), 1);
     assert_eq!(ends(Digest::of(&image.layers[1]).to_string()), 1);
 }

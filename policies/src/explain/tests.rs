@@ -1,7 +1,7 @@
 use oci::Digest;
 
 use crate::facts::Finding;
-use crate::test_support::{flawed, policy, signed, subject, verdict};
+use crate::test_support::{KEY, attests, flawed, policy, signed, subject, verdict, verdict_on};
 use crate::{Cause, Denial, NoMatch, Verdict};
 
 const KEYLESS: &str = "{images: [{glob: '**'}], authorities: [{keyless: {identities: [{issuer: 'https://ci.example', \
@@ -101,6 +101,78 @@ fn an_image_that_no_policy_speaks_of() {
         denial.for_person(),
         format!("{IMAGE}: no policy speaks of this image, and such images are denied")
     );
+}
+
+#[test]
+fn an_image_that_a_key_should_have_signed() {
+    let spec = format!("{{images: [{{glob: '**'}}], authorities: [{{key: {{data: \"{KEY}\"}}}}]}}");
+    for (findings, webhook, person) in [
+        (vec![], "no signatures found", "the image is not signed"),
+        (
+            vec![flawed("the signature is not by this key")],
+            "no matching signatures: the signature is not by this key",
+            "signed, but no signature withstands verification",
+        ),
+    ] {
+        let Verdict::Deny(denial) = verdict_on(&[policy("acme", &spec)], &findings, NoMatch::Deny) else {
+            panic!("allowed")
+        };
+        let Cause::Failed(failures) = denial.cause() else { panic!("a policy matched") };
+        let prefix = format!("signature key validation failed for authority authority-0 for {IMAGE}: ");
+        assert_eq!(failures[0].message(denial.subject()), format!("{prefix}{webhook}"));
+        let text = denial.for_person();
+        assert!(text.contains(&format!("authority-0: {person}\n    expected the key sha256:")), "{text}");
+    }
+}
+
+#[test]
+fn an_image_that_should_have_attestations() {
+    let spec = "{images: [{glob: '**'}], authorities: [{name: sbom, keyless: {identities: [{issuer: i, subject: s}]}, \
+                attestations: [{name: a, predicateType: spdx}]}]}";
+    let by =
+        |issuer: &str, subjects: &[Digest]| attests(&signed(subjects, issuer, "s"), "https://a.example/v1");
+    let app = subject().digest;
+    let failed = format!(
+        "attestation keyless validation failed for authority sbom for {IMAGE}: no matching attestations"
+    );
+    for (findings, webhook, person) in [
+        (
+            vec![signed(&[app], "i", "s")],
+            format!("no matching attestations for authority sbom for {IMAGE}"),
+            "the image has no attestations",
+        ),
+        (
+            vec![by("i", &[app])],
+            "no matching attestations with type spdx, checked the following predicateTypes: \"https://a.example/v1\""
+                .to_owned(),
+            "attested, but by no attestation of type spdx",
+        ),
+        (
+            vec![by("x", &[app])],
+            format!(
+                "{failed}: none of the expected identities matched what was in the certificate, got subjects [s] with issuer x"
+            ),
+            "attested, but by nobody who is expected",
+        ),
+        (
+            vec![by("i", &[Digest::of(b"other")])],
+            format!("{failed}: the attestations that were found are of other images"),
+            "the attestations found are of other images",
+        ),
+        (
+            vec![flawed("expired")],
+            format!("{failed}: expired"),
+            "attested, but no attestation withstands verification",
+        ),
+    ] {
+        let Verdict::Deny(denial) = verdict_on(&[policy("acme", spec)], &findings, NoMatch::Deny) else {
+            panic!("allowed")
+        };
+        let Cause::Failed(failures) = denial.cause() else { panic!("a policy matched") };
+        assert_eq!(failures[0].message(denial.subject()), webhook);
+        let text = denial.for_person();
+        assert!(text.contains(&format!("policy acme, sbom: {person}\n")), "{text}");
+    }
 }
 
 #[test]

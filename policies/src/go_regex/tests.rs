@@ -101,6 +101,21 @@ fn it_is_known_which_expressions_match_whole_texts_only() {
     }
 }
 
+#[test]
+fn it_is_known_which_letters_every_match_begins_with() {
+    for (pattern, want) in [
+        (r"^https://a\.example/.*$", "https://a.example/"),
+        ("^(ab)c+$", "abc"),
+        ("^ab*$", "a"),
+        ("^(a|b)$", ""),
+        ("abc", ""),
+        ("^a|^b", ""),
+    ] {
+        assert!(want.starts_with(GoRegex::new(pattern).unwrap().prefix()), "{pattern}");
+    }
+    assert_eq!(GoRegex::new(r"^https://a\.example/.*$").unwrap().prefix(), "https://a.example/");
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_compiler_panic(pattern in r"[a\[\]\\^$.|?*+(){}&~0-9é:,bBdwpxQ<>-]{0,24}") {

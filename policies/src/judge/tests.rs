@@ -1,8 +1,12 @@
+mod attestations;
+mod keys;
+mod properties;
+
 use oci::Digest;
 use proptest::prelude::*;
 
 use super::*;
-use crate::facts::{Basis, Facts, TrustRootRef};
+use crate::facts::{Basis, Facts, Finding, TrustRootRef};
 use crate::test_support::{default_basis, evidence, flawed, matching, policy, set, signed, subject, verdict};
 
 const ISSUER: &str = "https://ci.example";

@@ -1,7 +1,7 @@
 use oci::{Reference, TagOrDigest};
 
 use super::*;
-use crate::test_support::{policy, set, shared};
+use crate::test_support::{KEY, policy, set};
 use crate::{Problem, Warning};
 
 const AUTHORITY: &str = "authorities: [{keyless: {identities: [{issuer: i, subject: s}]}}]";
@@ -29,120 +29,65 @@ fn identity(identity: &str) -> String {
     authority(&format!("{{keyless: {{identities: [{identity}]}}}}"))
 }
 
-/// The cases of policy-controller's tests that concern what is honoured here, by the names they have there.
-fn cases() -> Vec<(&'static str, String)> {
-    let images = "{images: [{glob: '**'}]";
-    vec![
-        ("Should fail when glob is not present", "{images: [{}]}".into()),
-        ("Glob should fail with invalid glob", "{images: [{glob: '['}]}".into()),
-        ("Glob should fail with invalid regexp", "{images: [{glob: '$FOO*'}]}".into()),
-        ("missing image and authorities in the spec", "{}".into()),
-        (
-            "Should warn when valid keyless ref is specified, but no identities given",
-            authority("{keyless: {url: u}}"),
-        ),
-        ("Should pass when valid keyless ref is specified", identity("{issuer: i, subject: s}")),
-        ("Should fail when static is empty", authority("{static: {}}")),
-        ("Should fail when action is invalid", authority("{static: {action: garbage}}")),
-        ("Works with pass", authority("{static: {action: pass}}")),
-        ("Works with fail", authority("{static: {action: fail}}")),
-        ("Should work when mode is empty", format!("{images}, mode: '', {AUTHORITY}}}")),
-        ("Should work with mode enforce", format!("{images}, mode: enforce, {AUTHORITY}}}")),
-        ("Should work with mode warn", format!("{images}, mode: warn, {AUTHORITY}}}")),
-        ("Should fail when authority is empty", authority("{}")),
-        ("Should fail when authorities is empty", format!("{images}, authorities: []}}")),
-        ("Should warn when identities fields are empty", identity("{}")),
-        (
-            "Should fail with both issuer and issuerRegExp",
-            identity("{issuer: i, issuerRegExp: i, subject: s}"),
-        ),
-        (
-            "Should fail with both subject and subjectRegExp",
-            identity("{issuer: i, subject: s, subjectRegExp: s}"),
-        ),
-        ("Should fail when issuer has invalid regex", identity("{issuerRegExp: '****', subject: s}")),
-        ("Should fail when subject has invalid regex", identity("{issuer: i, subjectRegExp: '****'}")),
-        ("Should warn when issuer or issuerRegExp is missing", identity("{subject: s}")),
-        ("Should warn when subject or subjectRegExp is missing", identity("{issuer: i}")),
-        (
-            "Should pass when subject and issuer have valid regex",
-            identity("{issuerRegExp: '.*', subjectRegExp: '.*'}"),
-        ),
-        ("Should pass when identities is valid", identity("{issuer: i, subject: s}")),
-    ]
-}
-
-#[test]
-fn complaints_are_policy_controllers_to_the_letter() {
-    let table = shared("data/policy-controller/derived/cip-validation-messages.tsv");
-    let cases = cases();
-    for (case, spec) in &cases {
-        let row = table.lines().find_map(|line| line.strip_prefix(case)?.strip_prefix('\t'));
-        let want: String = serde_json::from_str(row.unwrap_or_else(|| panic!("no case {case:?}"))).unwrap();
-        assert_eq!(complaint(spec), want, "{case}");
-    }
-}
-
-#[test]
-fn conflicts_are_told_even_between_fields_that_are_not_honoured() {
-    let paths = |fields: &[&str]| {
-        let paths: Vec<_> = fields.iter().map(|field| format!("spec.authorities[0].{field}")).collect();
-        paths.join(", ")
-    };
-    complains(
-        &authority("{key: {data: k}, static: {action: pass}}"),
-        &format!(
-            "expected exactly one, got both: {}\nnot supported yet: {}",
-            paths(&["key", "keyless", "static"]),
-            paths(&["key"])
-        ),
-    );
-    complains(
-        &authority(
-            "{static: {action: pass}, ctlog: {url: u}, source: [{oci: o}], attestations: [{name: a}]}",
-        ),
-        &format!(
-            "expected exactly one, got both: {}\nnot supported yet: {}",
-            paths(&["attestations", "ctlog", "source", "static"]),
-            paths(&["attestations", "source"])
-        ),
-    );
-}
-
 #[test]
 fn what_is_not_honoured_is_refused_with_its_path() {
-    for (field, path) in [
-        ("key: {data: k}", "key"),
-        ("keyless: {ca-cert: {data: c}, identities: [{issuer: i, subject: s}]}", "keyless.ca-cert"),
+    let keyless = "keyless: {identities: [{issuer: i, subject: s}]}";
+    let cases = [
+        ("key: {kms: 'gcpkms://k'}".to_owned(), "key.kms"),
+        ("key: {secretRef: {name: a}}".to_owned(), "key.secretRef"),
+        (format!("key: {{data: \"{KEY}\", hashAlgorithm: sha224}}, ctlog: {{}}"), "key.hashAlgorithm"),
         (
-            "keyless: {insecureIgnoreSCT: true, identities: [{issuer: i, subject: s}]}",
-            "keyless.insecureIgnoreSCT",
+            "keyless: {ca-cert: {kms: 'gcpkms://k'}, identities: [{issuer: i, subject: s}]}".to_owned(),
+            "keyless.ca-cert",
         ),
-        ("keyless: &k {identities: [{issuer: i, subject: s}]}, source: [{oci: o}]", "source"),
-        ("keyless: &k {identities: [{issuer: i, subject: s}]}, attestations: [{name: a}]", "attestations"),
-        ("keyless: &k {identities: [{issuer: i, subject: s}]}, rfc3161timestamp: {}", "rfc3161timestamp"),
-        ("keyless: &k {identities: [{issuer: i, subject: s}]}, signatureFormat: bundle", "signatureFormat"),
+        (format!("{keyless}, source: [{{oci: ghcr.io/acme/app}}]"), "source[0].oci"),
+        (format!("{keyless}, source: [{{tagPrefix: p}}]"), "source[0].tagPrefix"),
         (
-            "keyless: &k {identities: [{issuer: i, subject: s}]}, ctlog: {trustRootRef: t}",
-            "ctlog.trustRootRef",
+            format!("{keyless}, source: [{{signaturePullSecrets: [{{name: a}}]}}]"),
+            "source[0].signaturePullSecrets",
         ),
-    ] {
+        (
+            format!(
+                "{keyless}, attestations: [{{name: a, predicateType: 'https://a.example', policy: {{type: rego, data: d}}}}]"
+            ),
+            "attestations[0].policy",
+        ),
+        (format!("{keyless}, signatureFormat: bundle"), "signatureFormat"),
+        (format!("{keyless}, ctlog: {{trustRootRef: t}}"), "ctlog.trustRootRef"),
+        (format!("{keyless}, rfc3161timestamp: {{trustRootRef: t}}"), "rfc3161timestamp.trustRootRef"),
+    ];
+    for (fields, path) in cases {
         complains(
-            &authority(&format!("{{{field}}}")),
+            &authority(&format!("{{{fields}}}")),
             &format!("not supported yet: spec.authorities[0].{path}"),
         );
     }
     let spec = format!(
-        "{{images: [{{glob: '**'}}], {AUTHORITY}, match: [{{resource: pods}}], policy: {{type: cue}}}}"
+        "{{images: [{{glob: '**'}}], {AUTHORITY}, match: [{{resource: pods}}], policy: {{type: cue, data: d}}}}"
     );
     complains(&spec, "not supported yet: spec.match, spec.policy");
+}
+
+#[test]
+fn what_is_judged_is_loaded() {
+    for fields in [
+        format!("key: {{data: \"{KEY}\"}}"),
+        format!("key: {{data: \"{KEY}\", hashAlgorithm: sha224}}, rfc3161timestamp: {{trustRootRef: t}}"),
+        format!("key: {{data: \"{KEY}\", hashAlgorithm: sha512}}, ctlog: {{url: u, trustRootRef: t}}"),
+        "keyless: {insecureIgnoreSCT: true, identities: [{issuer: i, subject: s}]}, rfc3161timestamp: {}".to_owned(),
+        "keyless: {trustRootRef: t, identities: [{issuer: i, subject: s}]}, ctlog: {trustRootRef: t}".to_owned(),
+        "keyless: {identities: [{issuer: i, subject: s}]}, attestations: [{name: a, predicateType: 'https://a.example'}]"
+            .to_owned(),
+    ] {
+        complains(&authority(&format!("{{{fields}}}")), "");
+    }
 }
 
 #[test]
 fn what_changes_nothing_is_accepted() {
     complains(
         &authority(
-            "{name: a, signatureFormat: legacy, source: [], attestations: null, ctlog: {}, keyless: {insecureIgnoreSCT: \
+            "{name: a, signatureFormat: legacy, source: [{oci: ''}], attestations: null, ctlog: {trustRootRef: ''}, keyless: {insecureIgnoreSCT: \
              false, trustRootRef: '', identities: [{issuer: i, issuerRegExp: '', subject: s}]}}",
         ),
         "",
@@ -238,10 +183,14 @@ fn sizes_are_limited() {
     let big = format!("# {}\n", "x".repeat(1024 * 1024));
     assert_eq!(load(&big).unwrap_err().to_string(), "test.yaml: larger than 1048576 bytes");
 
-    let many: String = (0..=POLICY_LIMIT)
-        .map(|n| format!("---\n{}", policy(&format!("p{n}"), &authority("{static: {action: pass}}"))))
-        .collect();
-    assert_eq!(load(&many).unwrap_err().to_string(), "test.yaml: more than 1000 policies in all");
+    let mut parsed = Parsed::new(Honoured::ALL);
+    parsed.read(Document { origin: "test.yaml", text: &policy("p", &authority("{static: {action: pass}}")) });
+    parsed.policies = vec![parsed.policies[0].clone(); POLICY_LIMIT];
+    limit(&mut parsed);
+    assert_eq!(parsed.problems, []);
+    parsed.policies.push(parsed.policies[0].clone());
+    limit(&mut parsed);
+    assert_eq!(parsed.problems[0].to_string(), "test.yaml: more than 10000 policies in all");
 
     let globs = vec!["{glob: '**'}"; 257].join(", ");
     complains(&format!("{{images: [{globs}], {AUTHORITY}}}"), "more than 256 entries: spec.images");
@@ -299,7 +248,7 @@ fn policies_match_canonical_names_with_digest_or_tag() {
 #[test]
 fn authors_are_warned_of_what_they_may_not_have_meant() {
     let spec = "{images: [{glob: 'ghcr.io/acme/app:*'}], authorities: [{keyless: {identities: [{issuerRegExp: ci, \
-                subjectRegExp: ^s$}]}}]}";
+                subjectRegExp: ^s$}, {issuerRegExp: ^.*$, subjectRegExp: '^https://github\\.com/acme/.*$'}]}}]}";
     let set = set(&[policy("p", spec)]);
     assert_eq!(
         set.warnings().iter().map(Warning::to_string).collect::<Vec<_>>(),
@@ -308,6 +257,10 @@ fn authors_are_warned_of_what_they_may_not_have_meant() {
              host/repository@digest",
             "test.yaml: p: spec.authorities[0].keyless.identities[0].issuerRegExp: matches anywhere in the issuer; \
              write ^…$ to match all of it",
+            "test.yaml: p: spec.authorities[0].keyless.identities[1].issuerRegExp: accepts whatever any issuer says; \
+             name one",
+            "test.yaml: p: spec.authorities[0].keyless.identities[1].subjectRegExp: accepts more than one repository; \
+             start with ^https://host/owner/repository/ in letters",
         ]
     );
 }

@@ -17,12 +17,12 @@ use super::START;
 use super::extensions::{self, Rank, encoded};
 use super::identity::{Identity, ObjectIdentifier};
 use super::key::Key;
-use super::sct::{CertificateLog, Precertificate};
+use super::sct::{self, CertificateLog, Precertificate};
 
 /// How long a leaf is valid, in seconds.
 pub(super) const LEAF_LIFETIME: u64 = 600;
 /// How long the authorities are valid, in seconds: ten years.
-const AUTHORITY_LIFETIME: u64 = 10 * 365 * 86_400;
+pub(super) const AUTHORITY_LIFETIME: u64 = 10 * 365 * 86_400;
 
 const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 /// The names are the same for every seed: a verifier that goes by names and not by keys is to be caught.
@@ -64,22 +64,23 @@ impl CertificateAuthority {
         [&self.intermediate_certificate, &self.root_certificate]
     }
 
-    /// A certificate for a signer in DER, valid from a time in seconds since 1970, with a log's timestamp or none.
+    /// A certificate for a signer in DER, valid from a time in seconds since 1970, with a timestamp of each
+    /// of these logs.
     pub(super) fn issue(
         &self,
         key: &Key,
         identity: &Identity,
         issued: u64,
-        log: Option<&CertificateLog>,
+        logs: &[&CertificateLog],
     ) -> Vec<u8> {
         let mut leaf = TbsCertificate {
             extensions: Some(extensions::of_leaf(identity, key, &self.intermediate)),
             ..content(INTERMEDIATE_NAME, key, validity(issued, LEAF_LIFETIME))
         };
-        if let Some(log) = log {
+        if !logs.is_empty() {
             let precertificate =
                 Precertificate { issuer_key_hash: self.intermediate.log_id(), tbs: &encoded(&leaf) };
-            let list = log.timestamps(&precertificate, issued * 1000);
+            let list = sct::timestamps(logs, &precertificate, issued * 1000);
             // It goes last: the log signed the certificate without it and in the same order otherwise.
             leaf.extensions.get_or_insert_default().push(extensions::timestamps(list));
         }
@@ -89,15 +90,17 @@ impl CertificateAuthority {
 
 /// Certificates as PEM with Unix line ends, one after the other.
 pub(super) fn pem<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> String {
+    armoured("CERTIFICATE", certificates)
+}
+
+/// Documents of one kind as PEM with Unix line ends, one after the other.
+pub(super) fn armoured<'a>(kind: &str, documents: impl IntoIterator<Item = &'a [u8]>) -> String {
     let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
-    certificates
-        .into_iter()
-        .map(|certificate| pem::encode_config(&Pem::new("CERTIFICATE", certificate), config))
-        .collect()
+    documents.into_iter().map(|document| pem::encode_config(&Pem::new(kind, document), config)).collect()
 }
 
 /// The parts that all certificates share; the subject is empty, as it is in a leaf.
-fn content(issuer: &str, key: &Key, validity: Validity) -> TbsCertificate {
+pub(super) fn content(issuer: &str, key: &Key, validity: Validity) -> TbsCertificate {
     TbsCertificate {
         version: Version::V3,
         serial_number: serial_number(key),
@@ -113,7 +116,7 @@ fn content(issuer: &str, key: &Key, validity: Validity) -> TbsCertificate {
 }
 
 #[expect(clippy::expect_used, reason = "a signature of 72 bytes is a bit string")]
-fn signed(content: TbsCertificate, key: &Key) -> Vec<u8> {
+pub(super) fn signed(content: TbsCertificate, key: &Key) -> Vec<u8> {
     let signature = key.sign(&encoded(&content));
     encoded(&Certificate {
         tbs_certificate: content,
@@ -122,12 +125,12 @@ fn signed(content: TbsCertificate, key: &Key) -> Vec<u8> {
     })
 }
 
-fn algorithm() -> AlgorithmIdentifierOwned {
+pub(super) fn algorithm() -> AlgorithmIdentifierOwned {
     AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA256, parameters: None }
 }
 
 #[expect(clippy::expect_used, reason = "the names are constants of this file")]
-fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     Name::from_str(text).expect("the name is well-formed")
 }
 
@@ -139,7 +142,7 @@ fn serial_number(key: &Key) -> SerialNumber {
     SerialNumber::new(&bytes[..16]).expect("the number is short")
 }
 
-fn validity(start: u64, seconds: u64) -> Validity {
+pub(super) fn validity(start: u64, seconds: u64) -> Validity {
     Validity { not_before: time(start), not_after: time(start + seconds) }
 }
 

@@ -68,6 +68,18 @@ pub(super) fn of_leaf(identity: &Identity, key: &Key, issuer: &Key) -> Vec<Exten
     extensions
 }
 
+/// The extensions of a timestamp authority's certificate, as RFC 3161 §2.3 wants them.
+pub(super) fn of_timestamper(key: &Key, issuer: &Key) -> Vec<Extension> {
+    let usage = KeyUsage(KeyUsages::DigitalSignature.into());
+    let purpose = ExtendedKeyUsage(vec![const_oid::db::rfc5280::ID_KP_TIME_STAMPING]);
+    vec![
+        extension(&usage, Weight::Critical),
+        extension(&purpose, Weight::Critical),
+        extension(&SubjectKeyIdentifier(octets(key.identifier())), Weight::Optional),
+        extension(&authority_key(issuer), Weight::Optional),
+    ]
+}
+
 /// The timestamps of a certificate log: octets within octets, as RFC 6962 §3.3 wants.
 pub(super) fn timestamps(list: Vec<u8>) -> Extension {
     raw(TIMESTAMP_LIST, Weight::Optional, encoded(&octets(list)))
@@ -139,6 +151,6 @@ fn utf8(text: &str) -> Vec<u8> {
 }
 
 #[expect(clippy::expect_used, reason = "only the length could be refused, at 256 MiB")]
-fn octets(bytes: Vec<u8>) -> OctetString {
+pub(super) fn octets(bytes: Vec<u8>) -> OctetString {
     OctetString::new(bytes).expect("the value is short enough")
 }

@@ -32,8 +32,8 @@ impl CertificateLog {
         &self.key
     }
 
-    /// A `SignedCertificateTimestampList` with the one timestamp of this log, in the encoding of TLS.
-    pub(super) fn timestamps(&self, precertificate: &Precertificate<'_>, milliseconds: u64) -> Vec<u8> {
+    /// One `SignedCertificateTimestamp`, in the encoding of TLS.
+    fn timestamp(&self, precertificate: &Precertificate<'_>, milliseconds: u64) -> Vec<u8> {
         let signature = self.key.sign(&signed_part(precertificate, milliseconds));
         let timestamp = [
             &[VERSION_1][..],
@@ -44,8 +44,18 @@ impl CertificateLog {
             &prefixed(&signature),
         ]
         .concat();
-        prefixed(&prefixed(&timestamp))
+        prefixed(&timestamp)
     }
+}
+
+/// A `SignedCertificateTimestampList` with a timestamp of each of these logs, in the encoding of TLS.
+pub(super) fn timestamps(
+    logs: &[&CertificateLog],
+    precertificate: &Precertificate<'_>,
+    milliseconds: u64,
+) -> Vec<u8> {
+    let list: Vec<u8> = logs.iter().flat_map(|log| log.timestamp(precertificate, milliseconds)).collect();
+    prefixed(&list)
 }
 
 /// The `digitally-signed struct` of RFC 6962 §3.2 for a pre-certificate entry.
@@ -85,7 +95,7 @@ mod tests {
     fn a_timestamp_list_has_the_layout_of_the_specification() {
         let log = CertificateLog::new("seed");
         let precertificate = Precertificate { issuer_key_hash: [7; 32], tbs: b"content" };
-        let list = log.timestamps(&precertificate, 0x0102_0304_0506_0708);
+        let list = timestamps(&[&log], &precertificate, 0x0102_0304_0506_0708);
 
         let (timestamp, signature) = list[4..].split_at(1 + 32 + 8 + 2 + 2 + 2);
         assert_eq!(list[..2], u16::try_from(list.len() - 2).unwrap().to_be_bytes());

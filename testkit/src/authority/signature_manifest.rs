@@ -1,4 +1,4 @@
-//! The manifest under which cosign pushes signatures of the tag scheme.
+//! The manifests under which cosign pushes signatures and attestations of the tag scheme.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +28,11 @@ impl SignatureManifest {
     /// The tag that the signatures of an image are looked for under: `sha256-<hex>.sig`.
     pub fn tag_for(digest: &Digest) -> String {
         format!("{}-{}.sig", digest.algorithm().as_str(), digest.hex())
+    }
+
+    /// The tag that the attestations of an image are looked for under: `sha256-<hex>.att`.
+    pub fn attestation_tag_for(digest: &Digest) -> String {
+        format!("{}-{}.att", digest.algorithm().as_str(), digest.hex())
     }
 }
 
@@ -74,6 +79,15 @@ struct RootFilesystem {
 
 /// The `.sig` manifest over these signatures, and the blobs that belong to it.
 pub fn signature_manifest(layers: &[SignedLayer]) -> SignatureManifest {
+    manifest(layers, MediaType::SIMPLE_SIGNING)
+}
+
+/// The `.att` manifest over these signed statements, and the blobs that belong to it.
+pub fn attestation_manifest(layers: &[SignedLayer]) -> SignatureManifest {
+    manifest(layers, MediaType::DSSE_ENVELOPE)
+}
+
+fn manifest(layers: &[SignedLayer], layer_type: &'static str) -> SignatureManifest {
     let config = json(&Config {
         architecture: "",
         created: NEVER,
@@ -91,7 +105,7 @@ pub fn signature_manifest(layers: &[SignedLayer]) -> SignatureManifest {
         config: descriptor("application/vnd.oci.image.config.v1+json", &config, None),
         layers: layers
             .iter()
-            .map(|layer| descriptor(MediaType::SIMPLE_SIGNING, &layer.payload, Some(&layer.annotations)))
+            .map(|layer| descriptor(layer_type, &layer.payload, Some(&layer.annotations)))
             .collect(),
     };
     SignatureManifest {
@@ -168,7 +182,19 @@ mod tests {
             panic!("an index");
         };
         assert_eq!(image.layers.len(), 2);
+        assert_eq!(image.layers[1].media_type.as_str(), MediaType::SIMPLE_SIGNING);
         assert_eq!(image.layers[1].digest, Digest::of(&signed.payloads[1]));
+    }
+
+    #[test]
+    fn the_layers_of_attestations_are_envelopes() {
+        let signed = attestation_manifest(&[layer("one")]);
+        let manifest = Manifest::parse(&Verified::of(signed.manifest), Some(&signed.media_type)).unwrap();
+        assert!(manifest.is_signature_artefact(ArtefactLimits::default()));
+        let Manifest::Image(image) = manifest else {
+            panic!("an index");
+        };
+        assert_eq!(image.layers[0].media_type.as_str(), MediaType::DSSE_ENVELOPE);
     }
 
     #[test]
@@ -176,5 +202,7 @@ mod tests {
         let digest = Digest::of(b"image");
         let tag = oci::signature_tag(&digest).unwrap();
         assert_eq!(SignatureManifest::tag_for(&digest), tag.as_str());
+        let hex = digest.hex();
+        assert_eq!(SignatureManifest::attestation_tag_for(&digest), format!("sha256-{hex}.att"));
     }
 }

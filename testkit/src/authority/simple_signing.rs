@@ -12,8 +12,12 @@ pub(super) fn payload(digest: &Digest, docker_reference: &str) -> Bytes {
     payload_of_type(IMAGE_SIGNATURE, digest, docker_reference)
 }
 
-/// The same document under another `critical.type`.
-pub(super) fn payload_of_type(kind: &str, digest: &Digest, docker_reference: &str) -> Bytes {
+/// The same document under a `critical.type` that other signers use, and cosign does not.
+pub(super) fn misnamed(digest: &Digest, docker_reference: &str) -> Bytes {
+    payload_of_type("atomic container signature", digest, docker_reference)
+}
+
+fn payload_of_type(kind: &str, digest: &Digest, docker_reference: &str) -> Bytes {
     let document = json!({
         "critical": {
             "identity": {"docker-reference": docker_reference},

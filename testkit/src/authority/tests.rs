@@ -1,5 +1,7 @@
 //! What an authority mints, checked with nothing of ours but the encoders it was made with.
 
+mod formats;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use der::{Decode, DecodePem, Encode};
@@ -69,7 +71,10 @@ fn the_same_seed_and_calls_give_the_same_bytes() {
             .extend(Attack::ALL.map(|attack| {
                 authority.sign_with(&image(), "registry.example/acme/app", &release(), attack)
             }));
-        let bundle = authority.sign_message_bundle(b"artifact", &release());
+        let recipe = Recipe::statement(Statement::image_signature(&image())).stamped();
+        layers.push(authority.mint(&recipe).layer());
+        let recipe = Recipe::message(&b"artifact"[..]).recorded(Record::HashedRekordV002).stamped();
+        let bundle = authority.mint(&recipe).bundle(BundleVersion::V03);
         (authority.trusted_root(), layers, bundle)
     };
     assert_eq!(run("one"), run("one"));
@@ -152,7 +157,7 @@ fn the_log_promises_the_entry_of_this_signature() {
     let layer = sign(&authority);
     let (payload, promise) = log_entry(&layer);
     // The payload's keys are sorted, which is all that canonical JSON asks of one like it.
-    check(authority.log.key().spki(), payload.to_string().as_bytes(), &promise);
+    check(authority.logs.first.key().public_der(), payload.to_string().as_bytes(), &promise);
 
     let body: Value = serde_json::from_slice(&bytes_of(&payload["body"])).unwrap();
     let spec = &body["spec"];
@@ -174,9 +179,9 @@ fn a_bundle_carries_a_checkpoint_over_the_root_that_its_proof_names() {
     let lines: Vec<&str> = note.lines().collect();
     assert_eq!(lines[1..], [proof["treeSize"].as_str().unwrap(), proof["rootHash"].as_str().unwrap()]);
     let signature = BASE64.decode(signatures.trim_end().rsplit(' ').next().unwrap()).unwrap();
-    let log = authority.log.key();
-    assert_eq!(signature[..4], log.log_id()[..4]);
-    check(log.spki(), format!("{note}\n").as_bytes(), &signature[4..]);
+    let log = &authority.logs.first;
+    assert_eq!(signature[..4], log.id()[..4]);
+    check(log.key().public_der(), format!("{note}\n").as_bytes(), &signature[4..]);
 
     let index: u64 = proof["logIndex"].as_str().unwrap().parse().unwrap();
     let size: u64 = proof["treeSize"].as_str().unwrap().parse().unwrap();
@@ -188,14 +193,22 @@ fn a_bundle_carries_a_checkpoint_over_the_root_that_its_proof_names() {
 fn the_trust_root_names_the_parties_and_no_stranger() {
     let authority = Authority::new("seed");
     let root: Value = serde_json::from_str(&authority.trusted_root()).unwrap();
-    for (list, key) in [("tlogs", authority.log.key()), ("ctlogs", authority.certificate_log.key())] {
-        let [log] = &root[list].as_array().unwrap()[..] else {
-            panic!("{list}");
-        };
-        assert_eq!(bytes_of(&log["logId"]["keyId"]), key.log_id());
-        assert_eq!(bytes_of(&log["publicKey"]["rawBytes"]), key.spki());
+    let Logs { first, second } = &authority.logs;
+    let ctlog = authority.certificate_log.key();
+    let expected = [
+        ("/ctlogs/0", &ctlog.log_id(), ctlog.spki(), "PKIX_ECDSA_P256_SHA_256"),
+        ("/tlogs/0", first.id(), first.key().public_der(), "PKIX_ECDSA_P256_SHA_256"),
+        ("/tlogs/1", second.id(), second.key().public_der(), "PKIX_ED25519"),
+    ];
+    for (pointer, id, key, details) in expected {
+        let log = root.pointer(pointer).unwrap();
+        assert_eq!(bytes_of(&log["logId"]["keyId"]), id);
+        assert_eq!(bytes_of(&log["publicKey"]["rawBytes"]), key);
+        assert_eq!(log["publicKey"]["keyDetails"], details);
         assert_eq!(log["publicKey"]["validFor"]["start"], "2026-01-01T00:00:00Z");
     }
+    let sizes = ["ctlogs", "tlogs", "certificateAuthorities", "timestampAuthorities"];
+    assert_eq!(sizes.map(|list| root[list].as_array().unwrap().len()), [1, 2, 1, 1]);
     let chain = &root["certificateAuthorities"][0]["certChain"]["certificates"];
     let chain: Vec<Vec<u8>> =
         chain.as_array().unwrap().iter().map(|certificate| bytes_of(&certificate["rawBytes"])).collect();

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::START;
 use super::certificates::CertificateAuthority;
-use super::key::Key;
-use super::rekor::TransparencyLog;
+use super::managed_key::KeyKind;
+use super::rekor::{Logs, TransparencyLog};
 use super::sct::CertificateLog;
+use super::timestamp::TimestampAuthority;
 
 /// A `TrustedRoot` of the
 /// [Sigstore protocol](https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.proto) as JSON:
@@ -18,32 +19,46 @@ use super::sct::CertificateLog;
 pub(super) fn document(
     certificates: &CertificateAuthority,
     certificate_log: &CertificateLog,
-    log: &TransparencyLog,
+    logs: &Logs,
+    timestamps: &TimestampAuthority,
 ) -> String {
-    let chain = certificates.chain().map(|certificate| json!({"rawBytes": BASE64.encode(certificate)}));
     let root = json!({
-        "certificateAuthorities": [{
-            "certChain": {"certificates": chain},
-            "subject": {"commonName": "testkit-root", "organization": "testkit"},
-            "uri": "https://fulcio.testkit.example",
-            "validFor": since_start(),
-        }],
-        "ctlogs": [instance("https://ctfe.testkit.example", certificate_log.key())],
+        "certificateAuthorities": [authority("fulcio", "testkit-root", certificates.chain())],
+        "ctlogs": [certificate_log_of(certificate_log)],
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-        "timestampAuthorities": [],
-        "tlogs": [instance("https://rekor.testkit.example", log.key())],
+        "timestampAuthorities": [authority("timestamp", "testkit-tsa", timestamps.chain())],
+        "tlogs": [transparency_log(&logs.first), transparency_log(&logs.second)],
     });
     format!("{root:#}\n")
 }
 
-fn instance(base_url: &str, key: &Key) -> Value {
+fn authority(host: &str, common_name: &str, chain: [&[u8]; 2]) -> Value {
+    let chain = chain.map(|certificate| json!({"rawBytes": BASE64.encode(certificate)}));
+    json!({
+        "certChain": {"certificates": chain},
+        "subject": {"commonName": common_name, "organization": "testkit"},
+        "uri": format!("https://{host}.testkit.example"),
+        "validFor": since_start(),
+    })
+}
+
+fn certificate_log_of(log: &CertificateLog) -> Value {
+    let (id, spki) = (log.key().log_id(), log.key().spki());
+    instance("https://ctfe.testkit.example", &id, KeyKind::EcdsaP256, spki)
+}
+
+fn transparency_log(log: &TransparencyLog) -> Value {
+    instance(&log.base_url(), log.id(), log.key().kind(), log.key().public_der())
+}
+
+fn instance(base_url: &str, id: &[u8; 32], kind: KeyKind, spki: &[u8]) -> Value {
     json!({
         "baseUrl": base_url,
         "hashAlgorithm": "SHA2_256",
-        "logId": {"keyId": BASE64.encode(key.log_id())},
+        "logId": {"keyId": BASE64.encode(id)},
         "publicKey": {
-            "keyDetails": "PKIX_ECDSA_P256_SHA_256",
-            "rawBytes": BASE64.encode(key.spki()),
+            "keyDetails": kind.details(),
+            "rawBytes": BASE64.encode(spki),
             "validFor": since_start(),
         },
     })

@@ -6,6 +6,7 @@ mod blob;
 mod failure;
 mod manifest;
 mod redirect;
+mod referrers;
 mod tls;
 
 use std::time::Duration;

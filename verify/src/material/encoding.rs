@@ -10,21 +10,32 @@ use super::{InvalidMaterial, Kind};
 const VERSION: &[u8] = b"countersign-material/1\n";
 
 const SIMPLE_SIGNING: u8 = 1;
+const ENVELOPE: u8 = 2;
+const BUNDLE: u8 = 3;
 
 pub(super) fn write(kind: &Kind) -> Bytes {
     let mut out = BytesMut::new();
     out.put_slice(VERSION);
     match kind {
         Kind::SimpleSigning { payload, annotations } => {
-            out.put_u8(SIMPLE_SIGNING);
-            put(&mut out, payload);
-            for (name, value) in annotations {
-                put(&mut out, name.as_bytes());
-                put(&mut out, value.as_bytes());
-            }
+            put_layer(&mut out, SIMPLE_SIGNING, payload, annotations)
+        }
+        Kind::Envelope { envelope, annotations } => put_layer(&mut out, ENVELOPE, envelope, annotations),
+        Kind::Bundle { json } => {
+            out.put_u8(BUNDLE);
+            put(&mut out, json);
         }
     }
     out.freeze()
+}
+
+fn put_layer(out: &mut BytesMut, kind: u8, content: &[u8], annotations: &BTreeMap<String, String>) {
+    out.put_u8(kind);
+    put(out, content);
+    for (name, value) in annotations {
+        put(out, name.as_bytes());
+        put(out, value.as_bytes());
+    }
 }
 
 fn put(out: &mut BytesMut, part: &[u8]) {
@@ -35,13 +46,24 @@ fn put(out: &mut BytesMut, part: &[u8]) {
 pub(super) fn read(bytes: &[u8]) -> Result<Kind, InvalidMaterial> {
     let bytes = bytes.strip_prefix(VERSION).ok_or(InvalidMaterial::Malformed)?;
     match bytes.split_first() {
-        Some((&SIMPLE_SIGNING, rest)) => read_simple_signing(rest),
+        Some((&SIMPLE_SIGNING, rest)) => {
+            let (payload, annotations) = read_layer(rest)?;
+            Ok(Kind::SimpleSigning { payload, annotations })
+        }
+        Some((&ENVELOPE, rest)) => {
+            let (envelope, annotations) = read_layer(rest)?;
+            Ok(Kind::Envelope { envelope, annotations })
+        }
+        Some((&BUNDLE, mut rest)) => {
+            let json = Bytes::copy_from_slice(take(&mut rest)?);
+            if rest.is_empty() { Ok(Kind::Bundle { json }) } else { Err(InvalidMaterial::Malformed) }
+        }
         Some(_) | None => Err(InvalidMaterial::Malformed),
     }
 }
 
-fn read_simple_signing(mut rest: &[u8]) -> Result<Kind, InvalidMaterial> {
-    let payload = Bytes::copy_from_slice(take(&mut rest)?);
+fn read_layer(mut rest: &[u8]) -> Result<(Bytes, BTreeMap<String, String>), InvalidMaterial> {
+    let content = Bytes::copy_from_slice(take(&mut rest)?);
     let mut annotations = BTreeMap::new();
     while !rest.is_empty() {
         let (name, value) = (text(&mut rest)?, text(&mut rest)?);
@@ -51,7 +73,7 @@ fn read_simple_signing(mut rest: &[u8]) -> Result<Kind, InvalidMaterial> {
         }
         annotations.insert(name, value);
     }
-    Ok(Kind::SimpleSigning { payload, annotations })
+    Ok((content, annotations))
 }
 
 fn text(rest: &mut &[u8]) -> Result<String, InvalidMaterial> {
@@ -76,8 +98,13 @@ mod tests {
     use crate::Material;
 
     fn material() -> impl Strategy<Value = Material> {
-        (vec(any::<u8>(), 0..64), btree_map(".{0,8}", ".{0,8}", 0..5))
-            .prop_map(|(payload, annotations)| Material::simple_signing(payload.into(), annotations).unwrap())
+        (0..3_u8, vec(any::<u8>(), 0..64), btree_map(".{0,8}", ".{0,8}", 0..5)).prop_map(
+            |(kind, content, annotations)| match kind {
+                0 => Material::simple_signing(content.into(), annotations).unwrap(),
+                1 => Material::envelope(content.into(), annotations).unwrap(),
+                _ => Material::bundle(content.into()).unwrap(),
+            },
+        )
     }
 
     proptest! {
@@ -115,7 +142,10 @@ mod tests {
         {
             assert_eq!(Material::decode(&encoded(parts)), Err(InvalidMaterial::Malformed), "{parts:?}");
         }
-        for bytes in [&b""[..], b"countersign-material/1\n", b"countersign-material/1\n\x02", b"{}"] {
+        let bundle_and_more = b"countersign-material/1\n\x03\0\0\0\0\0\0\0\x01{}";
+        for bytes in
+            [&b""[..], b"countersign-material/1\n", b"countersign-material/1\n\x04", bundle_and_more, b"{}"]
+        {
             assert_eq!(Material::decode(bytes), Err(InvalidMaterial::Malformed), "{bytes:?}");
         }
         let whole = encoded(&["payload", "a", "1"]);

@@ -8,6 +8,9 @@
     reason = "helper functions of tests fail and speak as tests do"
 )]
 
+mod attestations;
+mod bundles;
+mod conformance;
 mod harvested;
 mod hostile;
 mod layouts;

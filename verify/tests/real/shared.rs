@@ -8,7 +8,7 @@ use bytes::Bytes;
 use oci::Verified;
 use policies::{Facts, Finding, FlawKind, Profile, Signature};
 use serde_json::Value;
-use verify::{Candidate, Grounds, Material, TrustRoot, check};
+use verify::{Candidate, CandidateKind, Grounds, Material, TrustRoot, check};
 
 pub(crate) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 pub(crate) const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
@@ -54,21 +54,31 @@ pub(crate) fn annotations(value: &Value) -> Annotations {
 }
 
 pub(crate) fn material(payload: impl AsRef<[u8]>, annotations: Annotations) -> Material {
+    of_kind(CandidateKind::SimpleSigning, payload, annotations)
+}
+
+pub(crate) fn of_kind(kind: CandidateKind, payload: impl AsRef<[u8]>, annotations: Annotations) -> Material {
     let payload = Verified::of(Bytes::copy_from_slice(payload.as_ref()));
-    let candidate = Candidate { payload: payload.digest(), size: payload.bytes().len() as u64, annotations };
+    let size = payload.bytes().len() as u64;
+    let candidate = Candidate { kind, payload: payload.digest(), size, annotations };
     candidate.material(payload).unwrap()
 }
 
 /// What a check finds, of the material and of what comes back when it is kept and read again.
-pub(crate) fn facts(material: &Material, trust_root: &TrustRoot) -> Facts {
+pub(crate) fn facts(material: &Material, grounds: &Grounds<'_>) -> Facts {
     let kept = Material::decode(&material.encode()).unwrap();
     assert_eq!(&kept, material);
-    check(&kept, &Grounds { trust_root, profile: Profile::STRICT })
+    check(&kept, grounds)
 }
 
 #[track_caller]
 pub(crate) fn signed(material: &Material, trust_root: &TrustRoot) -> Signature {
-    match facts(material, trust_root).finding {
+    signed_on(material, &Grounds::keyless(trust_root, Profile::STRICT))
+}
+
+#[track_caller]
+pub(crate) fn signed_on(material: &Material, grounds: &Grounds<'_>) -> Signature {
+    match facts(material, grounds).finding {
         Finding::Signed(signature) => signature,
         Finding::Flawed(flaw) => panic!("{flaw:?}"),
     }
@@ -76,7 +86,12 @@ pub(crate) fn signed(material: &Material, trust_root: &TrustRoot) -> Signature {
 
 #[track_caller]
 pub(crate) fn refused(material: &Material, trust_root: &TrustRoot, kind: FlawKind) {
-    match facts(material, trust_root).finding {
+    refused_on(material, &Grounds::keyless(trust_root, Profile::STRICT), kind);
+}
+
+#[track_caller]
+pub(crate) fn refused_on(material: &Material, grounds: &Grounds<'_>, kind: FlawKind) {
+    match facts(material, grounds).finding {
         Finding::Signed(signature) => panic!("accepted: {signature:?}"),
         Finding::Flawed(flaw) => assert_eq!(flaw.kind, kind, "{}", flaw.detail),
     }

@@ -1,0 +1,39 @@
+//! Statements that must be there: `attestations`.
+
+use super::WantedAttestation;
+use crate::object::{Object, Report};
+use crate::predicate;
+use crate::program::{self, Level};
+
+/// How many attestations an authority may want.
+const LIMIT: usize = 64;
+
+/// Reads the attestations of an authority.
+pub(super) fn read(authority: &Object<'_>, report: &mut Report) -> Vec<WantedAttestation> {
+    let attestations = authority.objects("attestations", LIMIT, report);
+    if !attestations.is_empty() && !report.honoured.attestations && !authority.has("static") {
+        report.errors.unsupported(authority.at("attestations"));
+    }
+    attestations.iter().filter_map(|attestation| one(attestation, authority, report)).collect()
+}
+
+fn one(attestation: &Object<'_>, authority: &Object<'_>, report: &mut Report) -> Option<WantedAttestation> {
+    attestation.only(&["name", "predicateType", "policy"], report);
+    if report.honoured.attestations {
+        attestation.refuse(&["policy"], report);
+    }
+    // Policy-controller leaves out which of the attestations it is.
+    let known = attestation.known_as(authority.at("attestations"));
+    known.require(&["name", "predicateType"], report);
+    if let Some(program) = known.object("policy", report) {
+        program::check(&program, Level::Attestation, report);
+    }
+    let named = known.text("predicateType", report)?;
+    if predicate::is_deprecated(named) {
+        let path = known.at("predicateType");
+        report.warnings.push(format!(
+            "invalid value: {named}: {path}\ndeprecated value, please use RFC 3986 conformant values"
+        ));
+    }
+    Some(WantedAttestation { named: named.into(), predicate_type: predicate::full(named).into() })
+}
