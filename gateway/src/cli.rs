@@ -3,6 +3,7 @@
 mod policy;
 mod serve;
 mod verify;
+mod verify_bundle;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,6 +66,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
+    /// Verify one Sigstore bundle, as the conformance suite of Sigstore clients asks.
+    VerifyBundle(verify_bundle::VerifyBundle),
     /// Work on policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -117,6 +120,7 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::Verify { image, policies, config, output } => {
             verify::verify(&image, &policies, config.as_deref(), output)
         }
+        Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
         Command::Policy(PolicyCommand::Check { files }) => policy::check(&files),
     }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// A registry as image references name it: a host name or address, and a port unless it is 443.
+/// A registry as image references name it: a host name or address, and a port unless it is 443. A name of one label
+/// keeps that port too: `registry:443/app` is an image in that registry, and `registry/app` is one of Docker Hub's.
 ///
 /// Docker Hub has several names that runtimes take for one place; all of them parse to `index.docker.io`, the
 /// name that policy-controller matches against. An IPv6 address has its canonical spelling. A `Host` is a name to look
@@ -56,7 +57,9 @@ impl FromStr for Host {
         }
         Ok(match (&*name, port) {
             ("docker.io" | DOCKER_HUB | "registry-1.docker.io", None | Some(443)) => Self::docker_hub(),
-            (name, None | Some(443)) => Self(name.into()),
+            (name, None | Some(443)) if Self::is_named_by(name) => Self(name.into()),
+            // In front of a repository, a lone label would be read as a part of the repository's name.
+            (name, None) => Self(format!("{name}:443").into()),
             (name, Some(port)) => Self(format!("{name}:{port}").into()),
         })
     }
@@ -121,6 +124,14 @@ mod tests {
         parses("localhost:5000", "localhost:5000");
         parses("10.0.0.1:5000", "10.0.0.1:5000");
         parses("[::1]:5000", "[::1]:5000");
+    }
+
+    #[test]
+    fn a_lone_label_keeps_its_port_or_it_would_name_a_repository() {
+        parses("registry:443", "registry:443");
+        parses("registry", "registry:443");
+        parses("registry:5000", "registry:5000");
+        parses("localhost:443", "localhost");
     }
 
     #[test]

@@ -176,6 +176,16 @@ mod tests {
     }
 
     #[test]
+    fn an_image_stays_in_its_registry_when_its_canonical_form_is_read_again() {
+        for text in
+            ["registry:443/app:v1", "a.example:443/app:v1", "localhost:443/app:v1", "[::1]:443/app:v1"]
+        {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.to_string().parse(), Ok(reference), "{text}");
+        }
+    }
+
+    #[test]
     fn a_digest_leaves_no_room_for_latest() {
         parses(&format!("ghcr.io/foo@{DIGEST}"), &format!("ghcr.io/foo@{DIGEST}"));
         let both = format!("ghcr.io/foo:v1@{DIGEST}");

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use oci::Digest;
 
+use crate::public_keys::{self, InvalidKeys};
+
 /// A public key that a policy trusts, and the hash that signatures by it are made over.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PublicKey {
@@ -28,6 +30,14 @@ pub enum HashAlgorithm {
 }
 
 impl PublicKey {
+    /// Every key of a text in PEM, for signatures over this hash.
+    ///
+    /// # Errors
+    /// [`InvalidKeys`] if there is none, or anything is wrong with any.
+    pub fn from_pem(text: &str, hash: HashAlgorithm) -> Result<Vec<Self>, InvalidKeys> {
+        public_keys::parse(text, hash)
+    }
+
     /// The sha256 of the key, which it is known by.
     pub fn id(&self) -> Digest {
         Digest::of(&self.der)

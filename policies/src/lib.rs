@@ -42,6 +42,7 @@ pub use judge::{NoMatch, judge};
 pub use key::{HashAlgorithm, PublicKey};
 pub use matching::Matching;
 pub use problem::{LoadError, Problem, Warning};
+pub use public_keys::InvalidKeys;
 pub use set::PolicySet;
 pub use verdict::{
     Allowed, AuthorityFailure, Cause, Denial, Ground, PolicyFailure, Reason, Sought, Subject, Verdict,

@@ -12,7 +12,7 @@ use crate::key::{HashAlgorithm, PublicKey};
 
 /// Why a text does not become keys.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-pub(crate) enum InvalidKeys {
+pub enum InvalidKeys {
     /// Policy-controller does not accept it either, and has no words for why.
     #[error("not a public key in PEM")]
     NotKeys,

@@ -1,12 +1,14 @@
 //! Signatures of signers that a certificate names.
 
+use jiff::Timestamp;
 use policies::{Demand, Flaw, FlawKind, LogDemand, Profile, Signature, Signer};
-use sigstore_verify::VerificationPolicy;
-use sigstore_verify::types::{Bundle, MediaType};
+use sigstore_verify::types::{Bundle, DerCertificate, LogIndex, MediaType};
+use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
 
-use crate::claimed::Claimed;
+use crate::claimed::{Claimed, Content};
 use crate::flaw::{flaw, of_library};
-use crate::{TrustRoot, demand, old_attestation, signer};
+use crate::notary::Notary;
+use crate::{TrustRoot, demand, old_attestation, signer, timestamps};
 
 /// Verifies what some material claims, in every respect that the profile demands.
 ///
@@ -33,18 +35,58 @@ pub(crate) fn verify(
         claimed.bundle.verification_material.tlog_entries.push(restated);
         verifier = trust_root.restated();
     }
-    demand::present(&claimed.bundle, profile)?;
-    let policy = policy(&mut claimed.bundle, profile);
-    let verified =
-        verifier.verify(claimed.artifact()?, &claimed.bundle, &policy).map_err(|error| of_library(&error))?;
-    demand::checked(&verified, profile)?;
+    demand::recorded(&claimed.bundle, profile)?;
+    demand::stamped(&claimed.bundle, profile)?;
+    let stamped = timestamps::take_of_document(&mut claimed, trust_root)?;
+    for time in &stamped {
+        let witnessed = witnessed(&claimed, &certificate, *time)?;
+        ask(trust_root.restated(), &claimed, witnessed, profile)?;
+    }
+    let (mut integrated_time, mut timestamps) = (None, stamped.iter().map(|time| time.as_second()).collect());
+    // Where the times that were asked about are all there are, nothing is left to ask.
+    if stamped.is_empty() || !claimed.bundle.verification_material.tlog_entries.is_empty() {
+        let verified = ask(verifier, &claimed, claimed.bundle.clone(), profile)?;
+        integrated_time = verified.integrated_time().map(|time| time.as_second());
+        if claimed.stamped.is_none() {
+            timestamps = demand::stamps(&verified, &claimed.bundle);
+        }
+    }
     Ok(Signature {
         signer: Signer::Certificate(signer::read(&certificate)?),
-        integrated_time: verified.integrated_time().map(|time| time.as_second()),
-        timestamps: demand::stamped(&verified, &claimed.bundle),
+        integrated_time,
+        timestamps,
         subjects: claimed.subjects,
         claim: claimed.claim,
     })
+}
+
+/// Has the library verify what is claimed, as a bundle says it.
+fn ask(
+    verifier: &Verifier,
+    claimed: &Claimed,
+    mut bundle: Bundle,
+    profile: Profile,
+) -> Result<VerificationResult, Flaw> {
+    demand::timed(&bundle)?;
+    let policy = policy(&mut bundle, profile);
+    let verified = verifier.verify(claimed.artifact()?, &bundle, &policy);
+    let verified = verified.map_err(|error| of_library(&error))?;
+    demand::checked(&verified, profile)?;
+    Ok(verified)
+}
+
+/// The bundle that says of an envelope that it was seen at a time, which was verified.
+fn witnessed(claimed: &Claimed, certificate: &DerCertificate, time: Timestamp) -> Result<Bundle, Flaw> {
+    let Content::Envelope(envelope) = &claimed.content else {
+        return Err(flaw(FlawKind::Timestamp, "the signed timestamp is of an envelope"));
+    };
+    let pem = pem::encode(&pem::Pem::new("CERTIFICATE", certificate.as_bytes()));
+    let notary = Notary::get().map_err(|error| flaw(FlawKind::Unsupported, error))?;
+    let entry = notary.entry(envelope, pem.as_bytes(), LogIndex::default(), time);
+    let mut bundle = claimed.bundle.clone();
+    bundle.verification_material.tlog_entries =
+        vec![entry.map_err(|error| flaw(FlawKind::Unsupported, error))?];
+    Ok(bundle)
 }
 
 /// Takes out the log entries of logs that the trust root does not know.

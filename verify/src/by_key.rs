@@ -1,36 +1,79 @@
 //! Signatures of whoever holds a key.
 
+use jiff::Timestamp;
 use policies::{Flaw, FlawKind, LogDemand, Profile, PublicKey, Signature, Signer};
-use sigstore_verify::PublicKeyVerificationPolicy;
-use sigstore_verify::types::{DerPublicKey, SignatureContent};
+use sigstore_verify::bundle::{ValidationOptions, validate_bundle_with_options};
+use sigstore_verify::types::SignatureContent;
 
 use crate::claimed::{Claimed, Content};
 use crate::flaw::{flaw, of_library};
 use crate::key_signature::{self, Message};
-use crate::{TrustRoot, demand, old_attestation, timestamps};
+use crate::{TrustRoot, demand, log, old_attestation, recorded, timestamps};
 
 /// Verifies what some material claims, in every respect that the profile demands.
 ///
 /// A key has no period of validity, so no time has to be known. Where no log is demanded, entries are not looked at:
-/// whoever wants can leave them out.
+/// whoever wants can leave them out. A certificate beside the signature is not looked at either.
+///
+/// None of this is left to the library: it takes ECDSA over P-256 and P-384, Ed25519 and RSA by PKCS #1 alone, and picks
+/// the hash itself.
 pub(crate) fn verify(
-    claimed: Claimed,
+    mut claimed: Claimed,
     key: &PublicKey,
     trust_root: &TrustRoot,
     profile: Profile,
 ) -> Result<Signature, Flaw> {
-    key_signature::verify(key, &message(&claimed), signature(&claimed.bundle.content)?)?;
-    match profile.log {
-        LogDemand::Nothing => without_log(claimed, key, trust_root, profile),
-        LogDemand::Entry | LogDemand::Proof => with_log(claimed, key, trust_root, profile),
-    }
+    let signature = signature(&claimed.bundle.content)?.to_vec();
+    key_signature::verify(key, &message(&claimed), &signature)?;
+    let recorded = match (profile.log, claimed.old_entry.take()) {
+        (LogDemand::Nothing, _) => None,
+        (LogDemand::Entry, Some(entry)) => {
+            old_attestation::verify(&entry, &claimed.content, &key.der, trust_root)?;
+            demand::past(&[entry.promised.time])?;
+            Some(entry.promised.time)
+        }
+        (LogDemand::Entry | LogDemand::Proof, _) => {
+            demand::recorded(&claimed.bundle, profile)?;
+            logged(&claimed, &signature, key, trust_root)?
+        }
+    };
+    demand::stamped(&claimed.bundle, profile)?;
+    let seen = claimed.stamped.as_deref().unwrap_or(&signature);
+    let stamped = timestamps::verify(&claimed.bundle, seen, trust_root)?;
+    Ok(Signature {
+        signer: Signer::Key(key.id()),
+        integrated_time: recorded.map(Timestamp::as_second),
+        timestamps: stamped.into_iter().map(Timestamp::as_second).collect(),
+        subjects: claimed.subjects,
+        claim: claimed.claim,
+    })
 }
 
-fn message(claimed: &Claimed) -> Message {
+/// Verifies every log entry, and gives the earliest time that a log vouches for. Each has what the version of the bundle
+/// asks of it.
+fn logged(
+    claimed: &Claimed,
+    signature: &[u8],
+    key: &PublicKey,
+    trust_root: &TrustRoot,
+) -> Result<Option<Timestamp>, Flaw> {
+    let options = ValidationOptions::new().with_require_inclusion_proof(true);
+    validate_bundle_with_options(&claimed.bundle, &options).map_err(|error| of_library(&error.into()))?;
+    let signed = recorded::Signed { content: &claimed.content, signature, key: &key.der };
+    let mut times = Vec::new();
+    for entry in &claimed.bundle.verification_material.tlog_entries {
+        recorded::of(entry, signed)?;
+        times.extend(log::verify(entry, trust_root)?);
+    }
+    demand::past(&times)?;
+    Ok(times.into_iter().min())
+}
+
+fn message(claimed: &Claimed) -> Message<'_> {
     match &claimed.content {
-        Content::Payload(payload) => Message::Bytes(payload.to_vec()),
-        Content::Digest(digest) => Message::Digest(digest.clone()),
-        Content::Envelope(envelope) => Message::Bytes(envelope.pae()),
+        Content::Payload(payload) => Message::Bytes(payload.as_ref().into()),
+        Content::Digest(digest) => Message::Digest(digest),
+        Content::Envelope(envelope) => Message::Bytes(envelope.pae().into()),
     }
 }
 
@@ -40,47 +83,4 @@ fn signature(content: &SignatureContent) -> Result<&[u8], Flaw> {
         SignatureContent::DsseEnvelope(envelope) => Ok(envelope.signature.sig.as_bytes()),
         _ => Err(flaw(FlawKind::Unsupported, "what is signed is of an unknown kind")),
     }
-}
-
-fn without_log(
-    claimed: Claimed,
-    key: &PublicKey,
-    trust_root: &TrustRoot,
-    profile: Profile,
-) -> Result<Signature, Flaw> {
-    demand::present(&claimed.bundle, profile)?;
-    let signature = signature(&claimed.bundle.content)?;
-    Ok(Signature {
-        signer: Signer::Key(key.id()),
-        integrated_time: None,
-        timestamps: timestamps::verify(&claimed.bundle, signature, trust_root)?,
-        subjects: claimed.subjects,
-        claim: claimed.claim,
-    })
-}
-
-fn with_log(
-    mut claimed: Claimed,
-    key: &PublicKey,
-    trust_root: &TrustRoot,
-    profile: Profile,
-) -> Result<Signature, Flaw> {
-    let mut verifier = trust_root.verifier();
-    if let Some(entry) = claimed.old_entry.take() {
-        let restated = old_attestation::restate(&entry, &claimed, &key.der, trust_root)?;
-        claimed.bundle.verification_material.tlog_entries.push(restated);
-        verifier = trust_root.restated();
-    }
-    demand::present(&claimed.bundle, profile)?;
-    let policy = PublicKeyVerificationPolicy::new(DerPublicKey::new(key.der.to_vec()));
-    let verified =
-        verifier.verify(claimed.artifact()?, &claimed.bundle, &policy).map_err(|error| of_library(&error))?;
-    demand::log_checked(&verified, profile)?;
-    Ok(Signature {
-        signer: Signer::Key(key.id()),
-        integrated_time: verified.integrated_time().map(|time| time.as_second()),
-        timestamps: demand::stamped(&verified, &claimed.bundle),
-        subjects: claimed.subjects,
-        claim: claimed.claim,
-    })
 }

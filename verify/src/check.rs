@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use policies::{Facts, Finding, Flaw, FlawKind, LogDemand, Signature};
-use sigstore_verify::types::HashAlgorithm;
 
 use crate::claimed::{self, Entries};
 use crate::flaw::flaw;
@@ -37,27 +36,14 @@ pub fn check(material: &Material, grounds: &Grounds<'_>) -> Facts {
 fn signature(material: &Material, grounds: &Grounds<'_>) -> Result<Signature, Flaw> {
     let Grounds { trust_root, profile, key } = *grounds;
     let Some(key) = key else {
-        let claimed = claimed::read(material, Under::Certificate, HashAlgorithm::Sha2256, Entries::Read)?;
+        let claimed = claimed::read(material, Under::Certificate, Entries::Read)?;
         return by_certificate::verify(claimed, trust_root, profile);
     };
-    let (hash, entries) = match (profile.log, key.hash) {
-        // Nobody but the log is told the hash of the payload, so any that can be computed will do.
-        (LogDemand::Nothing, _) => (HashAlgorithm::Sha2256, Entries::Ignored),
-        (LogDemand::Entry | LogDemand::Proof, hash) => (named(hash)?, Entries::Read),
+    let entries = match profile.log {
+        LogDemand::Nothing => Entries::Ignored,
+        LogDemand::Entry | LogDemand::Proof => Entries::Read,
     };
-    by_key::verify(claimed::read(material, Under::Key, hash, entries)?, key, trust_root, profile)
-}
-
-/// A hash as the library names it.
-fn named(hash: policies::HashAlgorithm) -> Result<HashAlgorithm, Flaw> {
-    match hash {
-        policies::HashAlgorithm::Sha256 => Ok(HashAlgorithm::Sha2256),
-        policies::HashAlgorithm::Sha384 => Ok(HashAlgorithm::Sha2384),
-        policies::HashAlgorithm::Sha512 => Ok(HashAlgorithm::Sha2512),
-        policies::HashAlgorithm::Sha224 => {
-            Err(flaw(FlawKind::Unsupported, "log entries are not checked where sha224 is signed"))
-        }
-    }
+    by_key::verify(claimed::read(material, Under::Key, entries)?, key, trust_root, profile)
 }
 
 #[cfg(test)]

@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use oci::Digest;
 use policies::{Claim, Flaw, FlawKind};
-use sigstore_verify::types::{
-    Artifact, ArtifactDigest, Bundle, DigestBytes, HashAlgorithm, MessageDigest, MessageSignature, Sha256Hash,
-};
+use sigstore_verify::types::{Artifact, ArtifactDigest, Bundle, HashAlgorithm, MessageSignature, Sha256Hash};
 
 use crate::envelope::Envelope;
 use crate::flaw::flaw;
@@ -27,6 +25,8 @@ pub(crate) struct Claimed {
     pub(crate) bundle: Bundle,
     /// A log entry that the library does not read.
     pub(crate) old_entry: Option<old_attestation::Entry>,
+    /// What signed timestamps are of, where that is not the signature.
+    pub(crate) stamped: Option<Bytes>,
 }
 
 /// What is signed.
@@ -52,25 +52,22 @@ pub(crate) enum Entries {
 ///
 /// # Errors
 /// The first part that is missing, does not parse or is not supported.
-pub(crate) fn read(
-    material: &Material,
-    under: Under,
-    hash: HashAlgorithm,
-    entries: Entries,
-) -> Result<Claimed, Flaw> {
+pub(crate) fn read(material: &Material, under: Under, entries: Entries) -> Result<Claimed, Flaw> {
     match material.kind() {
         Kind::SimpleSigning { payload, annotations } => {
             let subjects = vec![simple_signing::subject(payload)?];
-            let bundle = legacy_bundle::of_message(message_digest(hash, payload)?, annotations, under)?;
+            let bundle = legacy_bundle::of_message(payload, annotations, under)?;
             let content = Content::Payload(payload.clone());
-            let claimed = Claimed { subjects, claim: Claim::Image, content, bundle, old_entry: None };
+            let claimed =
+                Claimed { subjects, claim: Claim::Image, content, bundle, old_entry: None, stamped: None };
             let promised = read_entry(annotations, Of::Message, entries)?;
             Ok(claimed.with_entry(promised, Digest::of(payload)))
         }
         Kind::Envelope { envelope: json, annotations } => {
             let envelope = Envelope::parse(json)?;
             let bundle = legacy_bundle::of_envelope(&envelope, annotations, under)?;
-            let claimed = of_envelope(envelope, bundle)?;
+            // Of an attestation, cosign has the whole envelope stamped.
+            let claimed = Claimed { stamped: Some(json.clone()), ..of_envelope(envelope, bundle)? };
             let promised = read_entry(annotations, Of::Envelope, entries)?;
             Ok(claimed.with_entry(promised, Digest::of(json)))
         }
@@ -98,7 +95,7 @@ pub(crate) fn of_bundle(parsed: Parsed) -> Result<Claimed, Flaw> {
             let digest = sha256_of(&message)?;
             let content = Content::Digest(ArtifactDigest::sha256(Sha256Hash::new(digest)));
             let subjects = vec![Digest::from_sha256(digest)];
-            Ok(Claimed { subjects, claim: Claim::Image, content, bundle, old_entry: None })
+            Ok(Claimed { subjects, claim: Claim::Image, content, bundle, old_entry: None, stamped: None })
         }
     }
 }
@@ -111,6 +108,7 @@ fn of_envelope(envelope: Envelope, bundle: Bundle) -> Result<Claimed, Flaw> {
         content: Content::Envelope(envelope),
         bundle,
         old_entry: None,
+        stamped: None,
     })
 }
 
@@ -126,19 +124,6 @@ fn sha256_of(message: &MessageSignature) -> Result<[u8; 32], Flaw> {
     }
     let hash = digest.digest.as_bytes().try_into();
     hash.map_err(|_| flaw(FlawKind::Malformed, "the signed digest is not as long as a sha256"))
-}
-
-fn message_digest(hash: HashAlgorithm, payload: &[u8]) -> Result<MessageDigest, Flaw> {
-    use sigstore_verify::crypto::{sha256, sha384, sha512};
-    let digest = match hash {
-        HashAlgorithm::Sha2256 => sha256(payload).as_bytes().to_vec(),
-        HashAlgorithm::Sha2384 => sha384(payload).as_bytes().to_vec(),
-        HashAlgorithm::Sha2512 => sha512(payload).as_bytes().to_vec(),
-        other => {
-            return Err(flaw(FlawKind::Unsupported, format_args!("hashes by {other} are not checked here")));
-        }
-    };
-    Ok(MessageDigest::new(hash, DigestBytes::new(digest)))
 }
 
 impl Claimed {

@@ -2,49 +2,56 @@
 //!
 //! The library checks what is there. What has to be there is decided here, before and after it is asked.
 
+use jiff::Timestamp;
 use policies::{Demand, Flaw, FlawKind, LogDemand, Profile};
 use sigstore_verify::VerificationResult;
-use sigstore_verify::types::{Bundle, KindVersion};
+use sigstore_verify::types::{Bundle, KindVersion, TransparencyLogEntry};
 
 use crate::flaw::flaw;
 
-/// Passes where a bundle has all that a profile demands. Nothing of it is verified yet.
+/// Passes where a bundle has the log entries that a profile demands. Nothing of it is verified yet.
 ///
 /// # Errors
-/// [`FlawKind::LogEntry`] or [`FlawKind::Timestamp`], whichever is missing.
-pub(crate) fn present(bundle: &Bundle, profile: Profile) -> Result<(), Flaw> {
+/// [`FlawKind::LogEntry`].
+pub(crate) fn recorded(bundle: &Bundle, profile: Profile) -> Result<(), Flaw> {
     let entries = &bundle.verification_material.tlog_entries;
     let missing = |detail: &str| Err(flaw(FlawKind::LogEntry, detail));
+    let proven = |entry: &TransparencyLogEntry| entry.inclusion_proof.is_some();
     match profile.log {
-        LogDemand::Nothing => {}
+        LogDemand::Nothing => Ok(()),
         LogDemand::Entry | LogDemand::Proof if entries.is_empty() => {
-            return missing("there is no log entry beside the signature");
+            missing("there is no log entry beside the signature")
         }
-        LogDemand::Entry => {
-            if !entries
-                .iter()
-                .all(|entry| entry.inclusion_promise.is_some() || entry.inclusion_proof.is_some())
-            {
-                return missing("the log neither promised to record the entry nor shows that it did");
-            }
+        LogDemand::Entry
+            if !entries.iter().all(|entry| entry.inclusion_promise.is_some() || proven(entry)) =>
+        {
+            missing("the log neither promised to record the entry nor shows that it did")
         }
-        LogDemand::Proof => {
-            if !entries.iter().all(|entry| entry.inclusion_proof.is_some()) {
-                return missing("the log does not show that it recorded the entry");
-            }
+        LogDemand::Proof if !entries.iter().all(proven) => {
+            missing("the log does not show that it recorded the entry")
         }
+        LogDemand::Entry | LogDemand::Proof => Ok(()),
     }
+}
+
+/// Passes where a bundle has the signed timestamps that a profile demands. Nothing of it is verified yet.
+///
+/// # Errors
+/// [`FlawKind::Timestamp`].
+pub(crate) fn stamped(bundle: &Bundle, profile: Profile) -> Result<(), Flaw> {
     let tokens = &bundle.verification_material.timestamp_verification_data.rfc3161_timestamps;
-    if profile.timestamp == Demand::Required && tokens.is_empty() {
-        return Err(flaw(FlawKind::Timestamp, "there is no signed timestamp beside the signature"));
+    match profile.timestamp {
+        Demand::Required if tokens.is_empty() => {
+            Err(flaw(FlawKind::Timestamp, "there is no signed timestamp beside the signature"))
+        }
+        Demand::Required | Demand::NotRequired => Ok(()),
     }
-    Ok(())
 }
 
 /// Passes where the library checked all that a profile demands of a signature under a certificate.
 ///
 /// The library says so only of what it was told to check; a slip in telling it must not pass for a check. It says that
-/// the log was verified also where there is no entry, hence [`present`] before.
+/// the log was verified also where there is no entry, hence [`recorded`] before.
 pub(crate) fn checked(verified: &VerificationResult, profile: Profile) -> Result<(), Flaw> {
     let unchecked = |kind| Err(flaw(kind, "this was not checked"));
     if !verified.certificate_verified() || verified.verified_timestamps().is_empty() {
@@ -53,28 +60,54 @@ pub(crate) fn checked(verified: &VerificationResult, profile: Profile) -> Result
     if profile.certificate_timestamp == Demand::Required && !verified.sct_verified() {
         return unchecked(FlawKind::CertificateTimestamp);
     }
-    log_checked(verified, profile)
+    if profile.log != LogDemand::Nothing && !verified.tlog_verified() {
+        return unchecked(FlawKind::LogEntry);
+    }
+    past(verified.verified_timestamps())
 }
 
-/// Passes where the library checked the log entries that a profile demands.
-pub(crate) fn log_checked(verified: &VerificationResult, profile: Profile) -> Result<(), Flaw> {
-    match profile.log {
-        LogDemand::Entry | LogDemand::Proof if !verified.tlog_verified() => {
-            Err(flaw(FlawKind::LogEntry, "this was not checked"))
-        }
-        LogDemand::Entry | LogDemand::Proof | LogDemand::Nothing => Ok(()),
+/// Passes where somebody tells the time of a signature: a log that promised to record it, or a timestamp authority.
+///
+/// # Errors
+/// [`FlawKind::Timestamp`]. A proof shows that an entry is in a log, and not since when.
+pub(crate) fn timed(bundle: &Bundle) -> Result<(), Flaw> {
+    let material = &bundle.verification_material;
+    let by_log = material.tlog_entries.iter().any(|entry| promised_time(entry).is_some());
+    if by_log || !material.timestamp_verification_data.rfc3161_timestamps.is_empty() {
+        return Ok(());
     }
+    Err(flaw(FlawKind::Timestamp, "nobody who is trusted says when it was signed"))
+}
+
+/// Passes where these times have been already.
+///
+/// # Errors
+/// [`FlawKind::Timestamp`]. It may be our own clock that is wrong, so this is no fact to keep: see
+/// [`Material::claimed_time`](crate::Material::claimed_time).
+pub(crate) fn past(times: &[Timestamp]) -> Result<(), Flaw> {
+    let now = Timestamp::now();
+    match times.iter().find(|time| **time > now) {
+        Some(time) => {
+            Err(flaw(FlawKind::Timestamp, format_args!("signed at {time}, which is in the future")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The time that a log vouches for.
+fn promised_time(entry: &TransparencyLogEntry) -> Option<Timestamp> {
+    let by_log = entry.inclusion_promise.is_some() && entry.kind_version != KindVersion::HashedRekordV002;
+    entry.integrated_time.filter(|_| by_log)
 }
 
 /// When timestamp authorities saw a verified signature, in seconds since 1970.
 ///
 /// The library gives the times of logs and authorities in one list. It verified every time that is in the bundle, so
 /// those of the logs are known: what is left is the authorities'.
-pub(crate) fn stamped(verified: &VerificationResult, bundle: &Bundle) -> Vec<i64> {
+pub(crate) fn stamps(verified: &VerificationResult, bundle: &Bundle) -> Vec<i64> {
     let mut times: Vec<i64> = verified.verified_timestamps().iter().map(|time| time.as_second()).collect();
     for entry in &bundle.verification_material.tlog_entries {
-        let by_log = entry.inclusion_promise.is_some() && entry.kind_version != KindVersion::HashedRekordV002;
-        let time = entry.integrated_time.filter(|_| by_log).map(|time| time.as_second());
+        let time = promised_time(entry).map(|time| time.as_second());
         if let Some(at) = time.and_then(|time| times.iter().position(|other| *other == time)) {
             times.remove(at);
         }

@@ -1,5 +1,7 @@
 //! Signatures by a key alone: ECDSA over P-256, P-384 and P-521, Ed25519, and RSA of 2048 to 4096 bits.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::signature::{self as algorithms, UnparsedPublicKey, VerificationAlgorithm};
 use policies::{Flaw, FlawKind, HashAlgorithm, PublicKey};
@@ -23,11 +25,11 @@ const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// What is signed.
-pub(crate) enum Message {
+pub(crate) enum Message<'a> {
     /// These bytes.
-    Bytes(Vec<u8>),
+    Bytes(Cow<'a, [u8]>),
     /// The bytes with this digest, which are not at hand.
-    Digest(ArtifactDigest),
+    Digest(&'a ArtifactDigest),
 }
 
 /// What kind of key it is.
@@ -47,7 +49,7 @@ enum Kind {
 ///
 /// # Errors
 /// [`FlawKind::Unsupported`] where such keys are not checked here, or not with that hash, and [`FlawKind::Signature`].
-pub(crate) fn verify(key: &PublicKey, message: &Message, signature: &[u8]) -> Result<(), Flaw> {
+pub(crate) fn verify(key: &PublicKey, message: &Message<'_>, signature: &[u8]) -> Result<(), Flaw> {
     let unusable = |detail: &str| flaw(FlawKind::Unsupported, format_args!("the key of the policy {detail}"));
     let info = SubjectPublicKeyInfoRef::try_from(key.der.as_ref())
         .map_err(|_| unusable("is no SubjectPublicKeyInfo"))?;

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use oci::Digest;
 use policies::{Flaw, FlawKind};
 use serde_json::Value;
 use sigstore_verify::types::bundle::VerificationMaterial;
 use sigstore_verify::types::{
-    Bundle, MediaType, MessageDigest, MessageSignature, PublicKeyIdentifier, Rfc3161Timestamp,
-    SignatureBytes, SignatureContent, TimestampToken, TimestampVerificationData, VerificationMaterialContent,
-    X509Certificate,
+    Bundle, DigestBytes, HashAlgorithm, MediaType, MessageDigest, MessageSignature, PublicKeyIdentifier,
+    Rfc3161Timestamp, SignatureBytes, SignatureContent, TimestampToken, TimestampVerificationData,
+    VerificationMaterialContent, X509Certificate,
 };
 
 use crate::envelope::Envelope;
 use crate::flaw::flaw;
-use crate::{certificate, unique_json};
+use crate::{certificate, timestamps, unique_json};
 
 // Names of the annotations, from cosign's specification of signatures.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
@@ -38,11 +39,13 @@ pub(crate) enum Under {
 /// # Errors
 /// The first part that is missing, does not parse or is not supported.
 pub(crate) fn of_message(
-    digest: MessageDigest,
+    payload: &[u8],
     annotations: &BTreeMap<String, String>,
     under: Under,
 ) -> Result<Bundle, Flaw> {
-    let content = MessageSignature::new(signature(annotations)?).with_message_digest(digest);
+    let digest = DigestBytes::new(Digest::of(payload).hash().to_vec());
+    let content = MessageSignature::new(signature(annotations)?)
+        .with_message_digest(MessageDigest::new(HashAlgorithm::Sha2256, digest));
     build(SignatureContent::MessageSignature(content), annotations, under)
 }
 
@@ -69,8 +72,7 @@ fn build(
         }
         Under::Key => VerificationMaterialContent::PublicKey(PublicKeyIdentifier::new("")),
     };
-    let material =
-        VerificationMaterial::new(signer).with_timestamp_verification_data(timestamps(annotations)?);
+    let material = VerificationMaterial::new(signer).with_timestamp_verification_data(stamps(annotations)?);
     Ok(Bundle::new(MediaType::Bundle0_1, material, content))
 }
 
@@ -100,7 +102,7 @@ fn certificates(annotations: &BTreeMap<String, String>) -> Result<Vec<X509Certif
 }
 
 /// The signed timestamp, if there is one. One that is there has to be right: it is never passed over.
-fn timestamps(annotations: &BTreeMap<String, String>) -> Result<TimestampVerificationData, Flaw> {
+fn stamps(annotations: &BTreeMap<String, String>) -> Result<TimestampVerificationData, Flaw> {
     let mut timestamps = TimestampVerificationData::default();
     if let Some(text) = annotation(annotations, TIMESTAMP) {
         let token = token(text).ok_or_else(|| {
@@ -109,6 +111,11 @@ fn timestamps(annotations: &BTreeMap<String, String>) -> Result<TimestampVerific
         timestamps.rfc3161_timestamps.push(Rfc3161Timestamp::new(TimestampToken::new(token)));
     }
     Ok(timestamps)
+}
+
+/// When a timestamp authority saw this, as the signed timestamp beside it says, in seconds since 1970.
+pub(crate) fn claimed_time(annotations: &BTreeMap<String, String>) -> Option<i64> {
+    timestamps::claimed_time(&token(annotation(annotations, TIMESTAMP)?)?)
 }
 
 /// The answer of a timestamp authority ([RFC 3161](https://www.rfc-editor.org/rfc/rfc3161)), which cosign keeps in
@@ -121,16 +128,14 @@ fn token(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use sigstore_verify::types::{DigestBytes, HashAlgorithm};
-
     use super::*;
 
     #[test]
     fn a_signed_timestamp_is_taken_along_or_is_a_flaw() {
-        let read = |text: &str| timestamps(&BTreeMap::from([(TIMESTAMP.to_owned(), text.to_owned())]));
+        let read = |text: &str| stamps(&BTreeMap::from([(TIMESTAMP.to_owned(), text.to_owned())]));
         let taken = read(r#"{"SignedRFC3161Timestamp":"dG9rZW4="}"#).unwrap();
         assert_eq!(taken.rfc3161_timestamps[0].signed_timestamp.as_bytes(), b"token");
-        assert_eq!(timestamps(&BTreeMap::new()).unwrap().rfc3161_timestamps, []);
+        assert_eq!(stamps(&BTreeMap::new()).unwrap().rfc3161_timestamps, []);
         for text in ["{", "{}", r#"{"SignedRFC3161Timestamp":""}"#, r#"{"SignedRFC3161Timestamp":"?"}"#] {
             assert_eq!(read(text).unwrap_err().kind, FlawKind::Timestamp, "{text}");
         }
@@ -140,8 +145,7 @@ mod tests {
     fn what_is_missing_is_named() {
         let kind = |annotations: &[(&str, &str)], under| {
             let annotations = annotations.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-            let digest = MessageDigest::new(HashAlgorithm::Sha2256, DigestBytes::new(vec![0; 32]));
-            of_message(digest, &annotations.collect(), under).map_err(|flaw| flaw.kind).err()
+            of_message(b"payload", &annotations.collect(), under).map_err(|flaw| flaw.kind).err()
         };
         let keyless = |annotations: &[(&str, &str)]| kind(annotations, Under::Certificate);
         assert_eq!(keyless(&[]), Some(FlawKind::Malformed));

@@ -7,7 +7,7 @@ use oci::Digest;
 use thiserror::Error;
 
 use crate::envelope::Envelope;
-use crate::{log_entry, sigstore_bundle};
+use crate::{legacy_bundle, log_entry, sigstore_bundle};
 
 mod encoding;
 
@@ -169,14 +169,14 @@ impl Material {
         Some(envelope.payload)
     }
 
-    /// When a log recorded this, in seconds since 1970, as the material itself says. Nothing vouches for it yet.
+    /// When this was recorded or seen, in seconds since 1970, as the material itself says. Nothing vouches for it yet.
     ///
     /// A check made while this is in the future finds a flaw that lies in the clock and not in the material. Facts
     /// found then may be used but not be remembered.
     pub fn claimed_time(&self) -> Option<i64> {
         match &self.0 {
             Kind::SimpleSigning { annotations, .. } | Kind::Envelope { annotations, .. } => {
-                log_entry::claimed_time(annotations)
+                log_entry::claimed_time(annotations).max(legacy_bundle::claimed_time(annotations))
             }
             Kind::Bundle { json } => sigstore_bundle::claimed_time(json),
         }

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use oci::Digest;
 use serde_json::json;
 use sigstore_verify::crypto::{KeyPair, sha256};
 use sigstore_verify::trust_root::{TransparencyLog, TrustedRoot};
@@ -17,6 +18,8 @@ use sigstore_verify::types::{
     TransparencyLogEntry,
 };
 use sigstore_verify::{Error, Verifier};
+
+use crate::envelope::Envelope;
 
 /// Makes it, once, and says why where it cannot be made.
 static NOTARY: LazyLock<Result<Notary, String>> =
@@ -60,21 +63,41 @@ impl Notary {
         Verifier::new(&root)
     }
 
-    /// An entry of this log. Whoever asks for it knows that a trusted log recorded the same at this time.
+    /// An entry of an envelope. Whoever asks for it knows that somebody trusted saw the envelope by this time, and the
+    /// verifier, a certificate or a key in PEM, along with it or in it.
+    ///
+    /// It says no more than was verified. `index` is any that helps a person; it proves nothing.
+    ///
+    /// # Errors
+    /// What kept it from being signed.
     pub(crate) fn entry(
         &self,
-        kind: KindVersion,
-        body: Vec<u8>,
+        envelope: &Envelope,
+        verifier: &[u8],
         index: LogIndex,
         time: Timestamp,
     ) -> Result<TransparencyLogEntry, Error> {
-        let signed = promised(&body, time, &self.id, index);
-        let promise = self.key.sign(signed.as_bytes())?;
+        let body = body(envelope, verifier);
+        let promise = self.key.sign(promised(&body, time, &self.id, index).as_bytes())?;
         let log = LogId::new(LogKeyId::new(self.id.clone()));
-        Ok(TransparencyLogEntry::new(index, log, kind, CanonicalizedBody::new(body))
+        Ok(TransparencyLogEntry::new(index, log, KindVersion::DsseV001, CanonicalizedBody::new(body))
             .with_integrated_time(time)
             .with_inclusion_promise(InclusionPromise::new(SignedTimestamp::new(promise.as_bytes().to_vec()))))
     }
+}
+
+/// What a `dsse` entry in version 0.0.1 records of an envelope.
+fn body(envelope: &Envelope, verifier: &[u8]) -> Vec<u8> {
+    let payload = json!({"algorithm": "sha256", "value": Digest::of(&envelope.payload).hex()});
+    let signature =
+        json!({"signature": STANDARD.encode(&envelope.signature), "verifier": STANDARD.encode(verifier)});
+    let body = json!({
+        "apiVersion": "0.0.1",
+        "kind": "dsse",
+        // The library does not look at the hash of the envelope, for it does not know how that was spelled.
+        "spec": {"envelopeHash": payload, "payloadHash": payload, "signatures": [signature]},
+    });
+    body.to_string().into_bytes()
 }
 
 /// What a log signs when it promises to record something: JSON with its names in order

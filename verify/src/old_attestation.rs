@@ -4,16 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use oci::Digest;
 use policies::{Flaw, FlawKind};
-use serde_json::{Value, json};
-use sigstore_verify::types::{KindVersion, Sha256Hash, SignatureBytes, TransparencyLogEntry};
+use serde_json::Value;
+use sigstore_verify::types::TransparencyLogEntry;
 
 use crate::TrustRoot;
 use crate::claimed::{Claimed, Content};
 use crate::envelope::Envelope;
 use crate::flaw::flaw;
 use crate::log_entry::Promised;
-use crate::notary::{Notary, promised};
-use crate::unique_json;
+use crate::notary::Notary;
+use crate::{log, unique_json};
 
 /// Such an entry, and what it has to be of.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,42 +24,45 @@ pub(crate) struct Entry {
     pub(crate) envelope: Digest,
 }
 
-/// Verifies an entry, and says the same in a way that the library reads: as an entry of [our own log](Notary).
+/// Verifies that a trusted log, in its period of validity, promised to record an entry of just this envelope, byte for
+/// byte, and of this certificate or key (`verifier`, in DER). Gives the verifier as the log has it, in PEM.
 ///
-/// Verified is that a trusted log, in its period of validity, promised to record an entry of just this envelope, byte
-/// for byte, and of this certificate or key (`verifier`, in DER). Then it was signed by that time, which is all that an
-/// entry is there to show. Left to the library is what a time is needed for, and the signature.
+/// Then it was signed by that time, which is all that an entry is there to show.
+///
+/// # Errors
+/// [`FlawKind::LogEntry`] where the promise does not verify or is of something else.
+pub(crate) fn verify(
+    entry: &Entry,
+    content: &Content,
+    verifier: &[u8],
+    trust_root: &TrustRoot,
+) -> Result<Vec<u8>, Flaw> {
+    let Content::Envelope(envelope) = content else {
+        return Err(flaw(FlawKind::LogEntry, "the log entry is of an attestation"));
+    };
+    log::verify_promise(&entry.promised, trust_root)?;
+    bound(entry, envelope, verifier)
+}
+
+/// [Verifies](verify) an entry, and says the same in a way that the library reads: as an entry of [our own log](Notary).
+/// Left to the library is what a time is needed for, and the signature.
 ///
 /// # Errors
 /// [`FlawKind::LogEntry`] where the promise does not verify or is of something else.
 pub(crate) fn restate(
     entry: &Entry,
     claimed: &Claimed,
-    verifier: &[u8],
+    certificate: &[u8],
     trust_root: &TrustRoot,
 ) -> Result<TransparencyLogEntry, Flaw> {
+    let pem = verify(entry, &claimed.content, certificate, trust_root)?;
     let Content::Envelope(envelope) = &claimed.content else {
         return Err(flaw(FlawKind::LogEntry, "the log entry is of an attestation"));
     };
-    verify_promise(&entry.promised, trust_root)?;
-    let pem = bound(entry, envelope, verifier)?;
-    let Promised { index, time, .. } = entry.promised;
-    let body = restated(envelope, &entry.envelope, &pem).to_string().into_bytes();
     let notary = Notary::get().map_err(|error| flaw(FlawKind::Unsupported, error))?;
-    notary.entry(KindVersion::DsseV001, body, index, time).map_err(|error| flaw(FlawKind::Unsupported, error))
-}
-
-/// Passes where a trusted log promised this, at a time at which it was trusted.
-fn verify_promise(entry: &Promised, trust_root: &TrustRoot) -> Result<(), Flaw> {
-    let log = Sha256Hash::try_from(entry.log.as_slice())
-        .map_err(|_| flaw(FlawKind::Malformed, "log entry has a logID that is no sha256"))?;
-    let key = trust_root.log_keys().key_at(&log, entry.time).ok_or_else(|| {
-        flaw(FlawKind::LogEntry, format_args!("no log {} is trusted at {}", log.to_hex(), entry.time))
-    })?;
-    let signed = promised(&entry.body, entry.time, &entry.log, entry.index);
-    let promise = SignatureBytes::new(entry.promise.clone());
-    key.verify(signed, &promise)
-        .map_err(|error| flaw(FlawKind::LogEntry, format_args!("the log's promise does not verify: {error}")))
+    notary
+        .entry(envelope, &pem, entry.promised.index, entry.promised.time)
+        .map_err(|error| flaw(FlawKind::Unsupported, error))
 }
 
 /// The verifier that an entry names, in PEM, where the entry is of this envelope and of no other verifier.
@@ -89,18 +92,4 @@ fn bound(entry: &Entry, envelope: &Envelope, verifier: &[u8]) -> Result<Vec<u8>,
         Ok([block]) if block.contents() == verifier => Ok(pem),
         Ok(_) | Err(_) => of_another("certificate or key"),
     }
-}
-
-/// The same as a `dsse` entry in version 0.0.1 says it.
-fn restated(envelope: &Envelope, written: &Digest, pem: &[u8]) -> Value {
-    let hash = |digest: &Digest| json!({"algorithm": "sha256", "value": digest.hex()});
-    json!({
-        "apiVersion": "0.0.1",
-        "kind": "dsse",
-        "spec": {
-            "envelopeHash": hash(written),
-            "payloadHash": hash(&Digest::of(&envelope.payload)),
-            "signatures": [{"signature": STANDARD.encode(&envelope.signature), "verifier": STANDARD.encode(pem)}],
-        },
-    })
 }

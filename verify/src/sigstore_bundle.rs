@@ -1,13 +1,15 @@
 //! Sigstore bundles: a signature with all that is needed to check it, in one document
 //! ([specification](https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto)).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use policies::{Flaw, FlawKind};
 use serde_json::Value;
 use sigstore_verify::types::{Bundle, MessageSignature, SignatureContent};
 
 use crate::envelope::Envelope;
 use crate::flaw::flaw;
-use crate::unique_json;
+use crate::{timestamps, unique_json};
 
 /// The most log entries, timestamps or certificates, each, that a bundle may have. Real ones have one or two.
 const PARTS_LIMIT: usize = 16;
@@ -59,15 +61,22 @@ pub(crate) fn parse(json: &[u8]) -> Result<Parsed, Flaw> {
     Ok(Parsed { bundle, signed })
 }
 
-/// When a log recorded this, as the bundle says: the last time, in seconds since 1970, where there are several.
+/// When this was recorded or seen, as the bundle says: the last time, in seconds since 1970, where there are several.
 pub(crate) fn claimed_time(json: &[u8]) -> Option<i64> {
     let document = unique_json::parse(json).ok()?;
-    let entries = document.pointer("/verificationMaterial/tlogEntries")?.as_array()?.iter();
-    let times = entries.filter_map(|entry| {
+    let list = |name: &str| {
+        let list = document.pointer(&format!("/verificationMaterial/{name}")).and_then(Value::as_array);
+        list.map_or(&[][..], Vec::as_slice).iter()
+    };
+    let recorded = list("tlogEntries").filter_map(|entry| {
         let time = entry.get("integratedTime")?;
         time.as_i64().or_else(|| time.as_str()?.parse().ok())
     });
-    times.filter(|time| *time > 0).max()
+    let seen = list("timestampVerificationData/rfc3161Timestamps").filter_map(|stamp| {
+        let token = STANDARD.decode(stamp.get("signedTimestamp")?.as_str()?).ok()?;
+        timestamps::claimed_time(&token)
+    });
+    recorded.chain(seen).filter(|time| *time > 0).max()
 }
 
 /// The envelope in a bundle, if there is one.

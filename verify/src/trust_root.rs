@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use oci::Digest;
+use oci::{Algorithm, Digest, Hasher};
 use sigstore_verify::Verifier;
 use sigstore_verify::crypto::Keyring;
 use sigstore_verify::trust_root::{
     SIGSTORE_PRODUCTION_TRUSTED_ROOT, SIGSTORE_STAGING_TRUSTED_ROOT, TrustedRoot,
 };
-use sigstore_verify::types::{Sha256Hash, TsaAuthority};
+use sigstore_verify::types::{Sha256Hash, TimeRange, TsaAuthority};
 use thiserror::Error;
 
 use crate::notary::Notary;
@@ -106,6 +106,50 @@ impl TrustRoot {
         self.id
     }
 
+    /// The root of whom three others trust: one for certificates, with the certificate logs that go with them, one for
+    /// transparency logs, and one for timestamps. Its [`id`](Self::id) is theirs taken together.
+    ///
+    /// # Panics
+    /// Never: whatever three roots can each be used for, they can be used for together.
+    pub fn compose(certificates: &Self, logs: &Self, timestamps: &Self) -> Self {
+        let mut root = certificates.root.clone();
+        root.tlogs = logs.root.tlogs.clone();
+        root.timestamp_authorities = timestamps.root.timestamp_authorities.clone();
+        let id = Self::composed_id(certificates, logs, timestamps);
+        #[expect(
+            clippy::expect_used,
+            reason = "each part was found to be usable in the root that it is from"
+        )]
+        Self::build(id, root).expect("parts of roots that can be used")
+    }
+
+    fn composed_id(certificates: &Self, logs: &Self, timestamps: &Self) -> Digest {
+        if certificates.id == logs.id && certificates.id == timestamps.id {
+            return certificates.id;
+        }
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        // No text of a root begins like this, so no root that was read has the same.
+        hasher.update(b"composed of\n");
+        [certificates, logs, timestamps].into_iter().for_each(|root| hasher.update(root.id.hash()));
+        hasher.finish()
+    }
+
+    /// When this root can vouch for nothing new any more, in seconds since 1970, if it says so: when the last of its
+    /// certificate authorities ends, or the last of its transparency logs. What was signed before can still be verified.
+    ///
+    /// A root in a file does not expire by itself. This is the time by which there has to be another.
+    pub fn ends(&self) -> Option<i64> {
+        let authorities = self.root.certificate_authorities.iter().map(|authority| authority.valid_for);
+        let logs = self.root.tlogs.iter().map(|log| log.public_key.valid_for);
+        let last = |periods: &mut dyn Iterator<Item = Option<TimeRange>>| {
+            let ends = periods.map(|period| period.and_then(|period| period.end));
+            // One period without an end is without an end for all.
+            ends.collect::<Option<Vec<_>>>()?.into_iter().max()
+        };
+        let ends = [last(&mut { authorities }), last(&mut { logs })];
+        ends.into_iter().flatten().min().map(|end| end.as_second())
+    }
+
     pub(crate) fn verifier(&self) -> &Verifier {
         &self.verifier
     }
@@ -165,6 +209,56 @@ mod tests {
         let chainless =
             edited(|root| root["certificateAuthorities"][0]["certChain"]["certificates"] = [(); 0].into());
         assert!(matches!(chainless, Err(InvalidTrustRoot::Unusable(_))));
+    }
+
+    #[test]
+    fn a_composed_root_is_its_parts_and_no_other() {
+        let (public_good, staging) = (TrustRoot::public_good().unwrap(), TrustRoot::staging().unwrap());
+        let same = TrustRoot::compose(&public_good, &public_good, &public_good);
+        assert_eq!(same.id(), public_good.id());
+        let logs_of_staging = TrustRoot::compose(&public_good, &staging, &public_good);
+        let log = |root: &TrustRoot| root.root.tlogs[0].log_id.key_id.as_bytes().to_vec();
+        assert!(logs_of_staging.knows_log(&log(&staging)));
+        assert!(!logs_of_staging.knows_log(&log(&public_good)));
+        let all = [
+            public_good.id(),
+            staging.id(),
+            logs_of_staging.id(),
+            TrustRoot::compose(&staging, &public_good, &public_good).id(),
+            TrustRoot::compose(&public_good, &public_good, &staging).id(),
+            TrustRoot::compose(&staging, &staging, &public_good).id(),
+        ];
+        for (index, id) in all.iter().enumerate() {
+            assert!(!all[..index].contains(id), "{index}");
+        }
+    }
+
+    #[test]
+    fn a_root_ends_with_its_last_authority_or_its_last_log() {
+        assert_eq!(TrustRoot::public_good().unwrap().ends(), None);
+        let ending = |authorities: &[Option<&str>], logs: &[Option<&str>]| {
+            let root = edited(|root| {
+                for (list, pointer, ends) in [
+                    ("certificateAuthorities", "/validFor", authorities),
+                    ("tlogs", "/publicKey/validFor", logs),
+                ] {
+                    let entries = root[list].as_array_mut().unwrap();
+                    entries.truncate(ends.len());
+                    assert_eq!(entries.len(), ends.len());
+                    for (entry, end) in entries.iter_mut().zip(ends) {
+                        let period = entry.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
+                        period.remove("end");
+                        period.extend(end.map(|end| ("end".to_owned(), end.into())));
+                    }
+                }
+            });
+            root.unwrap().ends()
+        };
+        let (early, late) = (Some("2040-01-01T00:00:00Z"), Some("2041-01-01T00:00:00Z"));
+        assert_eq!(ending(&[early, late], &[None]), Some(2_240_611_200));
+        assert_eq!(ending(&[early, None], &[late]), Some(2_240_611_200));
+        assert_eq!(ending(&[late, late], &[early]), Some(2_208_988_800));
+        assert_eq!(ending(&[early, None], &[None]), None);
     }
 
     #[test]

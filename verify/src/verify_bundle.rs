@@ -79,7 +79,7 @@ fn claimed_of(artifact: &Artifact, parsed: Parsed) -> Result<Claimed, Flaw> {
         }
     };
     let (subjects, claim) = (vec![digest], Claim::Image);
-    Ok(Claimed { subjects, claim, content, bundle: parsed.bundle, old_entry: None })
+    Ok(Claimed { subjects, claim, content, bundle: parsed.bundle, old_entry: None, stamped: None })
 }
 
 fn by(signature: &Signature, subject: &str, issuer: &str) -> Result<(), Flaw> {

@@ -108,3 +108,40 @@ fn help_and_bad_usage_are_told_apart() {
     exits(&countersign(&["--help"]), 0, &["serve", "verify", "Exit codes"]);
     exits(&countersign(&["serve", "--nonsense"]), 2, &["--nonsense"]);
 }
+
+#[test]
+fn the_conformance_suites_vectors_come_out_as_expected() {
+    let Some(data) = super::stage::shared("sigstore-conformance") else { return };
+    let table = std::fs::read_to_string(data.join("index.tsv")).unwrap();
+    let mut lines = table.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let (mut right, mut rows) = (0, 0);
+    for line in lines {
+        let field = |name: &str| line[header.iter().position(|column| *column == name).unwrap()];
+        let path = |name: &str| data.join(field(name)).display().to_string();
+        let mut arguments = vec!["verify-bundle".to_owned(), "--bundle".into(), path("bundle")];
+        arguments.extend(["--trusted-root".to_owned(), path("trusted_root")]);
+        if field("key") == "-" {
+            arguments.extend(["--certificate-identity".to_owned(), field("identity").to_owned()]);
+            arguments.extend(["--certificate-oidc-issuer".to_owned(), field("issuer").to_owned()]);
+        } else {
+            arguments.extend(["--key".to_owned(), path("key")]);
+        }
+        let artifact = if field("artifact").starts_with("sha256:") {
+            field("artifact").to_owned()
+        } else {
+            path("artifact")
+        };
+        arguments.push(artifact);
+        let output = countersign(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let passed = output.status.code() == Some(0);
+        rows += 1;
+        // A key that is none is bad usage, which is no yes either.
+        let as_expected = passed == (field("expect") == "pass");
+        right += usize::from(as_expected);
+        println!("{:60} {:5} {}", field("vector"), field("expect"), text(&output).trim().replace('\n', " "));
+        assert!(as_expected, "{}: {}", field("vector"), text(&output));
+    }
+    println!("{right} of {rows} vectors as expected");
+    assert_eq!((right, rows), (70, 70));
+}

@@ -52,7 +52,6 @@ fn what_is_not_honoured_is_refused_with_its_path() {
             ),
             "attestations[0].policy",
         ),
-        (format!("{keyless}, signatureFormat: bundle"), "signatureFormat"),
         (format!("{keyless}, ctlog: {{trustRootRef: t}}"), "ctlog.trustRootRef"),
         (format!("{keyless}, rfc3161timestamp: {{trustRootRef: t}}"), "rfc3161timestamp.trustRootRef"),
     ];

@@ -55,7 +55,7 @@ fn tag(suffix: &str) -> Tag {
 fn payloads(asks: &[Ask]) -> Vec<(CandidateKind, Digest)> {
     let payload = |ask: &Ask| match ask {
         Ask::Payload(candidate) => (candidate.kind, candidate.payload),
-        other => panic!("{other:?}"),
+        Ask::Tag(_) | Ask::Referrers | Ask::NextPage | Ask::Manifest(_) => panic!("{ask:?}"),
     };
     asks.iter().map(payload).collect()
 }

@@ -4,10 +4,10 @@ use policies::{Finding, Profile};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
-use verify::{Grounds, Material, TrustRoot, check};
+use verify::{CandidateKind, Grounds, Material, TrustRoot, check};
 
 use crate::legacy::{Sample, samples};
-use crate::shared::{annotations, folder, json, material, signed, text};
+use crate::shared::{Annotations, annotations, folder, json, material, of_kind, signed, text};
 
 /// How some bytes are damaged.
 #[derive(Clone, Debug)]
@@ -117,6 +117,59 @@ fn a_damaged_signature_is_refused_or_says_what_it_said() {
             scope.spawn(move || holds(sample, trust_root, 1024));
         }
     });
+}
+
+#[test]
+fn a_damaged_bundle_is_refused_or_says_what_it_said() {
+    let Some(folder) = folder("real-images/bundles-v0.3") else {
+        return;
+    };
+    let trust_root = TrustRoot::public_good().unwrap();
+    let json = text(&folder.join("kubewarden-controller-v1.34.0/bundle.original.sigstore.json"));
+    let of = |json: &[u8]| of_kind(CandidateKind::Bundle, json, Annotations::new());
+    let original = signed(&of(json.as_bytes()), &trust_root);
+    let inputs = (any::<bool>(), prop::collection::vec(damage(), 1..4));
+    let mut runner = TestRunner::new(Config { cases: 1024, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&inputs, |(within, damages)| {
+        let mut bytes = json.clone().into_bytes();
+        let part = within.then(|| damages.iter().find_map(|damage| stretch(&json, damage))).flatten();
+        match part {
+            Some((start, end)) => {
+                let mut inner = base64(&json[start..end]).unwrap();
+                damages.iter().for_each(|damage| apply(damage, &mut inner));
+                bytes.splice(start..end, encoded(&inner).into_bytes());
+            }
+            None => damages.iter().for_each(|damage| apply(damage, &mut bytes)),
+        }
+        let material = of(&bytes);
+        prop_assert_eq!(Material::decode(&material.encode()), Ok(material.clone()));
+        match check(&material, &Grounds::keyless(&trust_root, Profile::STRICT)).finding {
+            // Whatever is in no signature may be left out, but nothing else may be said.
+            Finding::Signed(signature) => {
+                prop_assert_eq!(
+                    (&signature.signer, &signature.subjects),
+                    (&original.signer, &original.subjects)
+                );
+                prop_assert_eq!(&signature.claim, &original.claim);
+            }
+            Finding::Flawed(flaw) => prop_assert_ne!(flaw.detail, "the verifier failed on it"),
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+/// Some stretch of Base64 in a text, which one depends on the damage.
+fn stretch(text: &str, damage: &Damage) -> Option<(usize, usize)> {
+    let (Damage::Set(at, _) | Damage::Cut(at) | Damage::Repeat(at, _)) = damage;
+    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    let runs =
+        text.as_bytes().split(|byte| !base64(byte)).filter(|run| run.len() >= 32 && run.len() % 4 == 0);
+    let runs: Vec<_> = runs.collect();
+    let run = runs[at.index(runs.len())];
+    let start = run.as_ptr() as usize - text.as_ptr() as usize;
+    let end = start + run.len();
+    self::base64(&text[start..end]).map(|_| (start, end))
 }
 
 #[test]
