@@ -29,7 +29,7 @@ pub(crate) fn verify(
         (LogDemand::Nothing, _) => None,
         (LogDemand::Entry, Some(entry)) => {
             old_attestation::verify(&entry, &claimed.content, &key.der, trust_root)?;
-            demand::past(&[entry.promised.time])?;
+            demand::past(&[entry.promised.time], FlawKind::LogEntry)?;
             Some(entry.promised.time)
         }
         (LogDemand::Entry | LogDemand::Proof, _) => {
@@ -65,7 +65,7 @@ fn logged(
         recorded::of(entry, signed)?;
         times.extend(log::verify(entry, trust_root)?);
     }
-    demand::past(&times)?;
+    demand::past(&times, FlawKind::LogEntry)?;
     Ok(times.into_iter().min())
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn checked(verified: &VerificationResult, profile: Profile) -> Result
     if profile.log != LogDemand::Nothing && !verified.tlog_verified() {
         return unchecked(FlawKind::LogEntry);
     }
-    past(verified.verified_timestamps())
+    past(verified.verified_timestamps(), FlawKind::Timestamp)
 }
 
 /// Passes where somebody tells the time of a signature: a log that promised to record it, or a timestamp authority.
@@ -79,17 +79,15 @@ pub(crate) fn timed(bundle: &Bundle) -> Result<(), Flaw> {
     Err(flaw(FlawKind::Timestamp, "nobody who is trusted says when it was signed"))
 }
 
-/// Passes where these times have been already.
+/// Passes where these times, which somebody vouched for, have been already.
 ///
 /// # Errors
-/// [`FlawKind::Timestamp`]. It may be our own clock that is wrong, so this is no fact to keep: see
+/// The kind that is given, which says who vouched. It may be our own clock that is wrong, so this is no fact to keep: see
 /// [`Material::claimed_time`](crate::Material::claimed_time).
-pub(crate) fn past(times: &[Timestamp]) -> Result<(), Flaw> {
+pub(crate) fn past(times: &[Timestamp], kind: FlawKind) -> Result<(), Flaw> {
     let now = Timestamp::now();
     match times.iter().find(|time| **time > now) {
-        Some(time) => {
-            Err(flaw(FlawKind::Timestamp, format_args!("signed at {time}, which is in the future")))
-        }
+        Some(time) => Err(flaw(kind, format_args!("signed at {time}, which is in the future"))),
         None => Ok(()),
     }
 }

@@ -6,8 +6,9 @@
 //! wrong: every manifest in it is fetched, and its own layers say what it is.
 //!
 //! [`Plan::start`] gives the first questions. Whatever is found is told to the plan, which answers with further
-//! questions until there are none; then [`Plan::finish`] gives the material. A registry's own 404 is simply not told;
-//! any other failure means that it is not known whether the image is signed. All questions that are open at a time are
+//! questions until there are none; then [`Plan::finish`] gives the material. A registry's own 404 is simply not told, and
+//! what is not what it was said to be is [told as such](Plan::found_unusable); any other failure means that it is not
+//! known whether the image is signed. All questions that are open at a time are
 //! to be asked at once, which makes for these round trips, one after another:
 //!
 //! 1. the tags and the first page of referrers,
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use oci::{Descriptor, Digest, MANIFEST_LIMIT, Manifest, Tag, Verified};
 
 use crate::material::SIGNATURES_LIMIT;
-use crate::{Candidate, Candidates, InvalidMaterial, Material};
+use crate::{Candidate, CandidateKind, Candidates, InvalidMaterial, Material};
 
 /// The most pages of referrers that are read.
 pub const PAGES_LIMIT: usize = 10;
@@ -75,7 +76,7 @@ pub struct Plan {
     digest: Digest,
     pages: usize,
     manifests: BTreeSet<Digest>,
-    payloads: HashSet<Digest>,
+    payloads: HashSet<(CandidateKind, Digest, u64)>,
     signatures: usize,
     bytes: u64,
     materials: BTreeMap<Digest, Material>,
@@ -151,6 +152,14 @@ impl Plan {
         }
     }
 
+    /// Takes note that something that was asked for is there, but is not what it was said to be: it has another digest or
+    /// size, or is no manifest.
+    ///
+    /// Whoever may push to a repository can put such things there, so it takes nothing from what is sound.
+    pub fn found_unusable(&mut self) {
+        self.limit(InvalidMaterial::Unusable);
+    }
+
     /// What was found, once nothing is left to ask for.
     pub fn finish(self) -> Found {
         Found { materials: self.materials.into_values().collect(), beyond: self.beyond }
@@ -181,8 +190,10 @@ impl Plan {
         }
         let mut asks = Vec::new();
         for candidate in list {
-            // One bundle may be listed by several manifests. Of the tag scheme, two signatures may share a payload.
-            if candidate.annotations.is_empty() && !self.payloads.insert(candidate.payload) {
+            // One bundle may be in several manifests, and then is asked for once, unless they disagree about it. Of the
+            // tag scheme, two signatures may share a payload.
+            let named = (candidate.kind, candidate.payload, candidate.size);
+            if candidate.annotations.is_empty() && !self.payloads.insert(named) {
                 continue;
             }
             if self.signatures >= SIGNATURES_LIMIT {

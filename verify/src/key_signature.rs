@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use aws_lc_rs::digest::{self, Digest};
-use aws_lc_rs::signature::{self as algorithms, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{
+    self as algorithms, RsaParameters, RsaPssSaltLength, UnparsedPublicKey, VerificationAlgorithm,
+};
 use policies::{Flaw, FlawKind, HashAlgorithm, PublicKey};
 use sigstore_verify::types::{self, ArtifactDigest};
 use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
@@ -23,6 +25,14 @@ const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// How long the modulus of an RSA key may be, in bits. Shorter ones are weak, and longer ones are slow.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+
+// Some tools make the salt as long as it can be, as Go does by default.
+const PSS_SHA256_LONG: RsaParameters =
+    algorithms::RSA_PSS_2048_8192_SHA256.with_pss_salt_length(RsaPssSaltLength::Max);
+const PSS_SHA384_LONG: RsaParameters =
+    algorithms::RSA_PSS_2048_8192_SHA384.with_pss_salt_length(RsaPssSaltLength::Max);
+const PSS_SHA512_LONG: RsaParameters =
+    algorithms::RSA_PSS_2048_8192_SHA512.with_pss_salt_length(RsaPssSaltLength::Max);
 
 /// What is signed.
 pub(crate) enum Message<'a> {
@@ -137,18 +147,24 @@ fn algorithms(kind: Kind, hash: HashAlgorithm) -> Vec<&'static dyn VerificationA
         (Kind::P521, Sha256) => vec![&algorithms::ECDSA_P521_SHA256_ASN1],
         (Kind::P521, Sha384) => vec![&algorithms::ECDSA_P521_SHA384_ASN1],
         (Kind::P521, Sha512) => vec![&algorithms::ECDSA_P521_SHA512_ASN1],
-        (Kind::Rsa, Sha256) => {
-            vec![&algorithms::RSA_PKCS1_2048_8192_SHA256, &algorithms::RSA_PSS_2048_8192_SHA256]
-        }
-        (Kind::Rsa, Sha384) => {
-            vec![&algorithms::RSA_PKCS1_2048_8192_SHA384, &algorithms::RSA_PSS_2048_8192_SHA384]
-        }
-        (Kind::Rsa, Sha512) => {
-            vec![&algorithms::RSA_PKCS1_2048_8192_SHA512, &algorithms::RSA_PSS_2048_8192_SHA512]
-        }
-        (Kind::RsaPss, Sha256) => vec![&algorithms::RSA_PSS_2048_8192_SHA256],
-        (Kind::RsaPss, Sha384) => vec![&algorithms::RSA_PSS_2048_8192_SHA384],
-        (Kind::RsaPss, Sha512) => vec![&algorithms::RSA_PSS_2048_8192_SHA512],
+        (Kind::Rsa, Sha256) => vec![
+            &algorithms::RSA_PKCS1_2048_8192_SHA256,
+            &algorithms::RSA_PSS_2048_8192_SHA256,
+            &PSS_SHA256_LONG,
+        ],
+        (Kind::Rsa, Sha384) => vec![
+            &algorithms::RSA_PKCS1_2048_8192_SHA384,
+            &algorithms::RSA_PSS_2048_8192_SHA384,
+            &PSS_SHA384_LONG,
+        ],
+        (Kind::Rsa, Sha512) => vec![
+            &algorithms::RSA_PKCS1_2048_8192_SHA512,
+            &algorithms::RSA_PSS_2048_8192_SHA512,
+            &PSS_SHA512_LONG,
+        ],
+        (Kind::RsaPss, Sha256) => vec![&algorithms::RSA_PSS_2048_8192_SHA256, &PSS_SHA256_LONG],
+        (Kind::RsaPss, Sha384) => vec![&algorithms::RSA_PSS_2048_8192_SHA384, &PSS_SHA384_LONG],
+        (Kind::RsaPss, Sha512) => vec![&algorithms::RSA_PSS_2048_8192_SHA512, &PSS_SHA512_LONG],
         // The hash is part of Ed25519, so none is chosen.
         (Kind::Ed25519, Sha224 | Sha256 | Sha384 | Sha512) => vec![&algorithms::ED25519],
         (Kind::P256 | Kind::P384 | Kind::Rsa | Kind::RsaPss, Sha224) => Vec::new(),

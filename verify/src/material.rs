@@ -71,6 +71,9 @@ pub enum InvalidMaterial {
     /// All that an image's signatures sign is more than is looked at.
     #[error("the signatures of the image are larger than is looked at, taken together")]
     TooMuch,
+    /// Something that may hold a signature is not what it is said to be.
+    #[error("something that may hold a signature is not what it is said to be")]
+    Unusable,
     /// A payload, an envelope or a bundle is larger than is looked at.
     #[error("signed payload is larger than {limit} bytes")]
     PayloadTooLarge {

@@ -35,7 +35,7 @@ pub(crate) fn verify(bundle: &Bundle, seen: &[u8], trust_root: &TrustRoot) -> Re
         })
     });
     let mut times = times.collect::<Result<Vec<_>, _>>()?;
-    demand::past(&times)?;
+    demand::past(&times, FlawKind::Timestamp)?;
     times.sort_unstable();
     Ok(times)
 }

@@ -45,9 +45,9 @@ pub enum InvalidTrustRoot {
     /// It is the JSON of something else, which would read as a root that trusts nobody.
     #[error("media type {0:?} is not that of a trusted root")]
     UnsupportedMediaType(String),
-    /// It names no authority that issues certificates, so no signature could ever be traced to it.
-    #[error("trust root has no certificate authority")]
-    NoCertificateAuthority,
+    /// It names nobody, so no signature could ever be traced to it.
+    #[error("trust root has no certificate authority, no transparency log and no timestamp authority")]
+    Nobody,
     /// Some key, certificate or period of validity in it cannot be used.
     #[error("trust root has a part that cannot be used")]
     Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -82,8 +82,11 @@ impl TrustRoot {
         if !root.media_type.starts_with(MEDIA_TYPE) {
             return Err(InvalidTrustRoot::UnsupportedMediaType(root.media_type));
         }
-        if root.certificate_authorities.is_empty() {
-            return Err(InvalidTrustRoot::NoCertificateAuthority);
+        if root.certificate_authorities.is_empty()
+            && root.tlogs.is_empty()
+            && root.timestamp_authorities.is_empty()
+        {
+            return Err(InvalidTrustRoot::Nobody);
         }
         Self::build(Digest::of(text.as_bytes()), root)
     }
@@ -268,8 +271,17 @@ mod tests {
             TrustRoot::from_json(r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}"#),
             Err(InvalidTrustRoot::UnsupportedMediaType(_))
         ));
-        let nobody = edited(|root| root["certificateAuthorities"] = [(); 0].into());
-        assert!(matches!(nobody, Err(InvalidTrustRoot::NoCertificateAuthority)));
+        let named = |root: &mut serde_json::Value, lists: &[&str]| {
+            lists.iter().for_each(|list| root[*list] = [(); 0].into());
+        };
+        let lists = ["certificateAuthorities", "tlogs", "timestampAuthorities"];
+        let nobody = edited(|root| named(root, &lists));
+        assert!(matches!(nobody, Err(InvalidTrustRoot::Nobody)));
+        for kept in 0..lists.len() {
+            // Policies may name a root for its logs or its timestamp authorities alone.
+            let others: Vec<_> = lists.iter().copied().filter(|list| *list != lists[kept]).collect();
+            assert!(edited(|root| named(root, &others)).is_ok(), "{}", lists[kept]);
+        }
         let large = " ".repeat(LIMIT + 1);
         assert!(matches!(TrustRoot::from_json(&large), Err(InvalidTrustRoot::TooLarge)));
     }

@@ -107,10 +107,12 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Those cases in which it may matter what is wrong. A statement is attacked alike whatever it says.
+/// Those cases in which it may matter what is wrong. A statement is attacked alike whatever it says, and a timestamp
+/// makes one more thing to attack.
 fn cases_to_attack() -> impl Iterator<Item = Case> {
     let signs_image = |case: &Case| case.claim.is_none() && !case.message && case.form != Form::Signature;
-    cases().into_iter().filter(move |case| !signs_image(case))
+    let between = Form::Bundle(BundleVersion::V02);
+    cases().into_iter().filter(move |case| case.stamped && case.form != between && !signs_image(case))
 }
 
 struct World {
@@ -214,7 +216,9 @@ fn caught_by(attack: Attack, case: &Case) -> (Profile, FlawKind) {
         Attack::EditedPayload | Attack::CertificateOfAnother => FlawKind::Signature,
         Attack::WrongType if case.form == Form::Signature => FlawKind::Malformed,
         Attack::WrongType => FlawKind::Unsupported,
-        Attack::SignedInTheFuture if timeless || (of_envelope && case.stamped) => FlawKind::Timestamp,
+        Attack::SignedInTheFuture if timeless => FlawKind::Timestamp,
+        // That the envelope was stamped is what comes first, where a certificate has to have been valid then.
+        Attack::SignedInTheFuture if of_envelope && case.stamped => FlawKind::Timestamp,
         Attack::PromiseOnly
             if !matches!(case.form, Form::Bundle(BundleVersion::V02 | BundleVersion::V03)) =>
         {
@@ -325,9 +329,8 @@ fn caught_by_key(attack: Attack, case: &Case) -> (Profile, FlawKind) {
     if matches!(attack, Attack::SignedByAnotherKey | Attack::EditedPayload) {
         return (Profile::STRICT, FlawKind::Signature);
     }
-    // No certificate has to have been valid then, so it is the time itself that is wrong.
-    if attack == Attack::SignedInTheFuture {
-        return (Profile::STRICT, FlawKind::Timestamp);
+    if attack == Attack::SignedInTheFuture && case.record != Record::HashedRekordV002 {
+        return (Profile::STRICT, FlawKind::LogEntry);
     }
     caught_by(attack, case)
 }

@@ -171,6 +171,19 @@ fn what_is_within_the_limits_is_asked_for_and_the_limit_is_told() {
 }
 
 #[test]
+fn what_somebody_says_wrongly_of_a_payload_does_not_keep_it_from_being_found() {
+    let mut plan = plan();
+    let mut wrong_size = descriptor(BUNDLE, b"{}");
+    wrong_size["size"] = 1.into();
+    let wrong_kind = descriptor(MediaType::DSSE_ENVELOPE, b"{}");
+    plan.found_manifest(&artefact(&[wrong_size, wrong_kind], None));
+    let asks = plan.found_manifest(&artefact(&[descriptor(BUNDLE, b"{}")], None));
+    assert_eq!(payloads(&asks), [(CandidateKind::Bundle, Digest::of(b"{}"))]);
+    plan.found_unusable();
+    assert_eq!(plan.finish().beyond, Some(InvalidMaterial::Unusable));
+}
+
+#[test]
 fn a_payload_that_is_another_is_no_material() {
     let mut plan = plan();
     let asks = plan.found_manifest(&artefact(&bundles(1), None));

@@ -51,10 +51,6 @@ fn every_attack_is_caught_by_the_check_that_it_is_aimed_at() {
     let court = Court::new();
     for way in Way::every() {
         for attack in way.attacks() {
-            if !way.promised() && attack == Attack::SignedInTheFuture {
-                // What timestamp authorities say is not compared with the clock.
-                continue;
-            }
             let attacked = way.recipe.clone().with(attack);
             court.expect(&attacked, way.form, (None, Profile::STRICT), way.caught_by(attack));
         }
@@ -113,7 +109,7 @@ fn without_a_log_a_timestamp_tells_the_time() {
     let court = Court::new();
     for (recipe, form) in [(image(), Form::Signature), (message(), V03), (attestation(), V03)] {
         let unrecorded = recipe.recorded(Record::Nowhere);
-        court.expect(&unrecorded, form, (None, NO_LOG), Some(FlawKind::LogEntry));
+        court.expect(&unrecorded, form, (None, NO_LOG), Some(FlawKind::Timestamp));
         let stamped = unrecorded.stamped();
         court.expect(&stamped, form, (None, NO_LOG), None);
         court.expect(&stamped, form, (None, Profile::STRICT), Some(FlawKind::LogEntry));
@@ -191,10 +187,6 @@ fn every_attack_on_a_key_is_caught() {
         let way = Way { recipe: way.recipe.clone().by_key(&key), ..way };
         court.expect(&way.recipe, way.form, (Some(&public), Profile::STRICT), None);
         for attack in way.attacks() {
-            if !way.promised() && attack == Attack::SignedInTheFuture {
-                // What timestamp authorities say is not compared with the clock.
-                continue;
-            }
             // A key is good at any time, so none need be told. What it signed is looked at before the entry is.
             let flaw = if attack == Attack::EditedPayload {
                 Some(FlawKind::Signature)

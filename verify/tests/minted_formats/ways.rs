@@ -100,12 +100,13 @@ impl Way {
             | Attack::EntryOfAnother
             | Attack::EditedTime
             | Attack::EntryInUnknownLog
-            | Attack::ForgedPromise
-            | Attack::SignedInTheFuture => Some(FlawKind::LogEntry),
+            | Attack::ForgedPromise => Some(FlawKind::LogEntry),
+            Attack::SignedInTheFuture if self.promised() => Some(FlawKind::LogEntry),
+            Attack::SignedInTheFuture => Some(FlawKind::Timestamp),
             Attack::PromiseOnly => unless(layer || self.form == V01, FlawKind::LogEntry),
             // A layer has no room for a proof.
             Attack::EditedProof | Attack::ForgedCheckpoint => unless(layer, FlawKind::LogEntry),
-            Attack::NoStamp => unless(self.promised(), FlawKind::LogEntry),
+            Attack::NoStamp => unless(self.promised(), FlawKind::Timestamp),
             Attack::StampByStranger | Attack::StampOfAnother => Some(FlawKind::Timestamp),
         }
     }
