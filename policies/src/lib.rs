@@ -1,7 +1,7 @@
 //! Judgement: which images may run, given what was verified. No I/O.
 //!
 //! A [`PolicySet`] is made of `ClusterImagePolicy` documents, whole or not at all. What of it speaks of an
-//! image is [`Matching`]; that names the evidence that is needed, and [`judge`] turns evidence into a
+//! image is [`Matching`]; that names the evidence that is needed, and [`judge()`] turns evidence into a
 //! [`Verdict`].
 
 mod authority;

@@ -20,7 +20,7 @@ impl<'a> Matching<'a> {
         self.0.is_empty()
     }
 
-    /// What evidence must rest on for [`judge`](crate::judge) to decide: each basis once, and none where
+    /// What evidence must rest on for [`judge`](crate::judge()) to decide: each basis once, and none where
     /// nothing but static authorities has a say.
     pub fn bases(&self) -> Vec<Basis> {
         let authorities = self.0.iter().flat_map(|policy| &policy.authorities);

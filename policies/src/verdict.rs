@@ -26,7 +26,7 @@ pub enum Verdict {
 
 /// The proof that an image was judged and may run. Cheap to clone.
 ///
-/// The only way to hold one is to have been handed it by [`judge`](crate::judge), so a function that takes an
+/// The only way to hold one is to have been handed it by [`judge`](crate::judge()), so a function that takes an
 /// `Allowed` cannot be called for an image that was not judged.
 ///
 /// ```compile_fail,E0423
@@ -143,7 +143,7 @@ pub enum Reason {
 }
 
 impl Allowed {
-    /// Only [`judge`](crate::judge) calls this.
+    /// Only [`judge`](crate::judge()) calls this.
     pub(crate) fn new(
         subject: Subject,
         ground: Ground,

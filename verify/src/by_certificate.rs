@@ -14,10 +14,11 @@ use crate::{TrustRoot, demand, old_attestation, signer, timestamps};
 ///
 /// Whose signature it is does not matter here: that is for policies to judge.
 ///
-/// A certificate lives for minutes, so a time that somebody vouches for is needed whatever the profile: a log's or a
-/// timestamp authority's. Where no log is demanded, the entries of logs that the trust root does not know count as
-/// absent; those of logs that it knows have to be right. Where no certificate timestamp is demanded, none is looked at:
-/// the certificate logs that made it are those that the trust root may well not know.
+/// A certificate lives for minutes, so a time that somebody vouches for is needed whatever the profile: a
+/// log's or a timestamp authority's. Where no log is demanded, the entries of logs that the trust root does
+/// not know count as absent; those of logs that it knows have to be right. Where no certificate timestamp is
+/// demanded, none is looked at: the certificate logs that made it are those that the trust root may well not
+/// know.
 pub(crate) fn verify(
     mut claimed: Claimed,
     trust_root: &TrustRoot,
@@ -101,7 +102,8 @@ fn policy(bundle: &mut Bundle, profile: Profile) -> VerificationPolicy {
     let mut policy = VerificationPolicy::any_identity();
     if profile.log == LogDemand::Nothing && bundle.verification_material.tlog_entries.is_empty() {
         policy = policy.skip_tlog_unsafe();
-        // Version 0.1 is the one that cannot be without an entry. Nothing vouches for the version of a bundle.
+        // Version 0.1 is the one that cannot be without an entry. Nothing vouches for the version of a
+        // bundle.
         if bundle.media_type == MediaType::Bundle0_1 {
             bundle.media_type = MediaType::Bundle0_2;
         }

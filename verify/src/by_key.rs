@@ -12,11 +12,11 @@ use crate::{TrustRoot, demand, log, old_attestation, recorded, timestamps};
 
 /// Verifies what some material claims, in every respect that the profile demands.
 ///
-/// A key has no period of validity, so no time has to be known. Where no log is demanded, entries are not looked at:
-/// whoever wants can leave them out. A certificate beside the signature is not looked at either.
+/// A key has no period of validity, so no time has to be known. Where no log is demanded, entries are not
+/// looked at: whoever wants can leave them out. A certificate beside the signature is not looked at either.
 ///
-/// None of this is left to the library: it takes ECDSA over P-256 and P-384, Ed25519 and RSA by PKCS #1 alone, and picks
-/// the hash itself.
+/// None of this is left to the library: it takes ECDSA over P-256 and P-384, Ed25519 and RSA by PKCS #1
+/// alone, and picks the hash itself.
 pub(crate) fn verify(
     mut claimed: Claimed,
     key: &PublicKey,
@@ -49,8 +49,8 @@ pub(crate) fn verify(
     })
 }
 
-/// Verifies every log entry, and gives the earliest time that a log vouches for. Each has what the version of the bundle
-/// asks of it.
+/// Verifies every log entry, and gives the earliest time that a log vouches for. Each has what the version of
+/// the bundle asks of it.
 fn logged(
     claimed: &Claimed,
     signature: &[u8],

@@ -34,8 +34,8 @@ pub enum CandidateKind {
 
 /// The signatures of a manifest that are looked at, and whether there are others.
 ///
-/// Whoever may push to a repository can add signatures to any image in it. So those within the limits count, and only
-/// where none of them is enough is it unknown whether the image is signed.
+/// Whoever may push to a repository can add signatures to any image in it. So those within the limits count,
+/// and only where none of them is enough is it unknown whether the image is signed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Candidates {
     /// Those within the limits, in the manifest's order: at most 64.
@@ -44,7 +44,8 @@ pub struct Candidates {
     pub beyond: Option<InvalidMaterial>,
 }
 
-/// The signatures that a manifest names, in its order. An index names none, and layers of another kind are skipped.
+/// The signatures that a manifest names, in its order. An index names none, and layers of another kind are
+/// skipped.
 ///
 /// # Errors
 /// A manifest is refused whole where any of its signatures is beyond a limit: see [`Candidates::of`].
@@ -56,8 +57,8 @@ pub fn candidates(manifest: &Manifest) -> Result<Vec<Candidate>, InvalidMaterial
 impl Candidates {
     /// The signatures that a manifest names. An index names none, and layers of another kind are skipped.
     ///
-    /// Left out are those after the first 64, payloads larger than the limit of their kind, and annotations of more
-    /// than 256 KiB.
+    /// Left out are those after the first 64, payloads larger than the limit of their kind, and annotations
+    /// of more than 256 KiB.
     pub fn of(manifest: &Manifest) -> Self {
         let layers = match manifest {
             Manifest::Image(image) => image.layers.as_slice(),

@@ -20,8 +20,8 @@ pub(crate) fn leaf(pem: &str) -> Result<X509Certificate, Flaw> {
     }
 }
 
-/// The certificates between the leaf and a root. Roots are left out: they are trusted where a trust root has them, and
-/// by no other way.
+/// The certificates between the leaf and a root. Roots are left out: they are trusted where a trust root has
+/// them, and by no other way.
 pub(crate) fn intermediates(pem: &str) -> Result<Vec<X509Certificate>, Flaw> {
     let blocks = blocks(pem)?;
     if blocks.len() > CHAIN_LIMIT {

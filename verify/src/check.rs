@@ -12,14 +12,15 @@ use crate::{Grounds, Material, by_certificate, by_key};
 /// Which verifier found some facts: part of the key that they are remembered under.
 ///
 /// The number in front goes up with every change in this crate by which any material could be found otherwise
-/// than before, be it only in words. The rest is the library and its version. Facts under another build are found
-/// anew, from material that is at hand.
-pub const BUILD: &str = "3+sigstore-verify-0.15.1";
+/// than before, be it only in words. The rest is the library and its version. Facts under another build are
+/// found anew, from material that is at hand.
+pub const BUILD: &str = "4+sigstore-verify-0.15.1";
 
 /// What cryptography says of some material: who signed what, or why it vouches for nothing.
 ///
-/// Takes about a millisecond of CPU and asks nobody. It never unwinds, whatever the material is: material that the
-/// library fails on is a flaw, so one hostile signature cannot keep the others of an image from being judged.
+/// Takes about a millisecond of CPU and asks nobody. It never unwinds, whatever the material is: material
+/// that the library fails on is a flaw, so one hostile signature cannot keep the others of an image from
+/// being judged.
 pub fn check(material: &Material, grounds: &Grounds<'_>) -> Facts {
     // The closure only reads, so a half-done check leaves nothing behind that another could see.
     let outcome = catch_unwind(AssertUnwindSafe(|| signature(material, grounds)));

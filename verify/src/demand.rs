@@ -50,8 +50,8 @@ pub(crate) fn stamped(bundle: &Bundle, profile: Profile) -> Result<(), Flaw> {
 
 /// Passes where the library checked all that a profile demands of a signature under a certificate.
 ///
-/// The library says so only of what it was told to check; a slip in telling it must not pass for a check. It says that
-/// the log was verified also where there is no entry, hence [`recorded`] before.
+/// The library says so only of what it was told to check; a slip in telling it must not pass for a check. It
+/// says that the log was verified also where there is no entry, hence [`recorded`] before.
 pub(crate) fn checked(verified: &VerificationResult, profile: Profile) -> Result<(), Flaw> {
     let unchecked = |kind| Err(flaw(kind, "this was not checked"));
     if !verified.certificate_verified() || verified.verified_timestamps().is_empty() {
@@ -66,7 +66,8 @@ pub(crate) fn checked(verified: &VerificationResult, profile: Profile) -> Result
     past(verified.verified_timestamps(), FlawKind::Timestamp)
 }
 
-/// Passes where somebody tells the time of a signature: a log that promised to record it, or a timestamp authority.
+/// Passes where somebody tells the time of a signature: a log that promised to record it, or a timestamp
+/// authority.
 ///
 /// # Errors
 /// [`FlawKind::Timestamp`]. A proof shows that an entry is in a log, and not since when.
@@ -82,8 +83,8 @@ pub(crate) fn timed(bundle: &Bundle) -> Result<(), Flaw> {
 /// Passes where these times, which somebody vouched for, have been already.
 ///
 /// # Errors
-/// The kind that is given, which says who vouched. It may be our own clock that is wrong, so this is no fact to keep: see
-/// [`Material::claimed_time`](crate::Material::claimed_time).
+/// The kind that is given, which says who vouched. It may be our own clock that is wrong, so this is no fact
+/// to keep: see [`Material::claimed_time`](crate::Material::claimed_time).
 pub(crate) fn past(times: &[Timestamp], kind: FlawKind) -> Result<(), Flaw> {
     let now = Timestamp::now();
     match times.iter().find(|time| **time > now) {
@@ -100,8 +101,8 @@ fn promised_time(entry: &TransparencyLogEntry) -> Option<Timestamp> {
 
 /// When timestamp authorities saw a verified signature, in seconds since 1970.
 ///
-/// The library gives the times of logs and authorities in one list. It verified every time that is in the bundle, so
-/// those of the logs are known: what is left is the authorities'.
+/// The library gives the times of logs and authorities in one list. It verified every time that is in the
+/// bundle, so those of the logs are known: what is left is the authorities'.
 pub(crate) fn stamps(verified: &VerificationResult, bundle: &Bundle) -> Vec<i64> {
     let mut times: Vec<i64> = verified.verified_timestamps().iter().map(|time| time.as_second()).collect();
     for entry in &bundle.verification_material.tlog_entries {

@@ -1,14 +1,14 @@
 //! Where the signatures of an image are looked for, as a plan that somebody else performs.
 //!
-//! Three places, and all that is found counts (union): the tags of cosign's scheme, the
-//! [referrers API](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers), and the
-//! tag that stands in for it. What a list says of the kind of its entries is not believed, since registries get it
-//! wrong: every manifest in it is fetched, and its own layers say what it is.
+//! Three places, and all that is found counts (union): the tags of cosign's scheme, the [referrers
+//! API](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers), and the tag
+//! that stands in for it. What a list says of the kind of its entries is not believed, since registries get
+//! it wrong: every manifest in it is fetched, and its own layers say what it is.
 //!
-//! [`Plan::start`] gives the first questions. Whatever is found is told to the plan, which answers with further
-//! questions until there are none; then [`Plan::finish`] gives the material. A registry's own 404 is simply not told, and
-//! what is not what it was said to be is [told as such](Plan::found_unusable); any other failure means that it is not
-//! known whether the image is signed. All questions that are open at a time are
+//! [`Plan::start`] gives the first questions. Whatever is found is told to the plan, which answers with
+//! further questions until there are none; then [`Plan::finish`] gives the material. A registry's own 404 is
+//! simply not told, and what is not what it was said to be is [told as such](Plan::found_unusable); any other
+//! failure means that it is not known whether the image is signed. All questions that are open at a time are
 //! to be asked at once, which makes for these round trips, one after another:
 //!
 //! 1. the tags and the first page of referrers,
@@ -16,7 +16,8 @@
 //! 3. the payloads of these manifests, the manifests of the second page,
 //! 4. and their payloads.
 //!
-//! So there are four at most where the list of referrers has no more than two pages, and three where it has one.
+//! So there are four at most where the list of referrers has no more than two pages, and three where it has
+//! one.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -65,8 +66,8 @@ pub struct Found {
     pub materials: Vec<Material>,
     /// The first limit that kept more from being looked at.
     ///
-    /// Where no material is enough, this is why it is unknown whether the image is signed. It takes nothing from
-    /// material that is.
+    /// Where no material is enough, this is why it is unknown whether the image is signed. It takes nothing
+    /// from material that is.
     pub beyond: Option<InvalidMaterial>,
 }
 
@@ -103,8 +104,8 @@ impl Plan {
         (plan, asks)
     }
 
-    /// What to ask for further, now that this is found under a tag: an index lists referrers, and anything else may
-    /// hold signatures itself.
+    /// What to ask for further, now that this is found under a tag: an index lists referrers, and anything
+    /// else may hold signatures itself.
     ///
     /// An index under cosign's own tags is no list: nobody writes one there.
     pub fn found_under_tag(&mut self, tag: &Tag, manifest: &Manifest) -> Vec<Ask> {
@@ -152,8 +153,8 @@ impl Plan {
         }
     }
 
-    /// Takes note that something that was asked for is there, but is not what it was said to be: it has another digest or
-    /// size, or is no manifest.
+    /// Takes note that something that was asked for is there, but is not what it was said to be: it has
+    /// another digest or size, or is no manifest.
     ///
     /// Whoever may push to a repository can put such things there, so it takes nothing from what is sound.
     pub fn found_unusable(&mut self) {
@@ -190,8 +191,8 @@ impl Plan {
         }
         let mut asks = Vec::new();
         for candidate in list {
-            // One bundle may be in several manifests, and then is asked for once, unless they disagree about it. Of the
-            // tag scheme, two signatures may share a payload.
+            // One bundle may be in several manifests, and then is asked for once, unless they disagree about
+            // it. Of the tag scheme, two signatures may share a payload.
             let named = (candidate.kind, candidate.payload, candidate.size);
             if candidate.annotations.is_empty() && !self.payloads.insert(named) {
                 continue;
@@ -214,8 +215,8 @@ impl Plan {
     }
 }
 
-/// The tags under which signatures of a digest may be: those of cosign, and the one that stands in for the referrers
-/// API.
+/// The tags under which signatures of a digest may be: those of cosign, and the one that stands in for the
+/// referrers API.
 fn tags(digest: &Digest) -> impl Iterator<Item = Tag> {
     let stem = format!("{}-{}", digest.algorithm().as_str(), digest.hex());
     [".sig", ".att", ""].into_iter().filter_map(move |suffix| format!("{stem}{suffix}").parse().ok())

@@ -25,8 +25,8 @@ impl Envelope {
     /// Reads an envelope in JSON.
     ///
     /// # Errors
-    /// [`FlawKind::Unsupported`] where it has more than one signature: what lies beside it vouches for one, and which
-    /// one is not said.
+    /// [`FlawKind::Unsupported`] where it has more than one signature: what lies beside it vouches for one,
+    /// and which one is not said.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Flaw> {
         let document =
             unique_json::parse(json).map_err(|error| malformed(format!("envelope is malformed: {error}")))?;

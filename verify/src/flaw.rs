@@ -47,7 +47,8 @@ fn kind(error: &Error) -> FlawKind {
         Error::Certificate(_) | Error::IdentityMismatch { .. } | Error::IssuerMismatch { .. } => {
             FlawKind::Certificate
         }
-        // The digest that a bundle of ours names is computed here, so only a log entry can be of something else.
+        // The digest that a bundle of ours names is computed here, so only a log entry can be of something
+        // else.
         Error::TransparencyLog(_) | Error::ArtifactMismatch(_) => FlawKind::LogEntry,
         // The log is what vouches for the time; without its word there is no signed timestamp to blame.
         Error::Timestamp(TimestampError::NoVerifiedTimestamp(_)) => FlawKind::LogEntry,

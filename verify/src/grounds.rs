@@ -22,7 +22,8 @@ impl<'a> Grounds<'a> {
         Self { trust_root, profile, key: None }
     }
 
-    /// Grounds on which whoever holds a key is the signer. Of the trust root, the logs and timestamp authorities count.
+    /// Grounds on which whoever holds a key is the signer. Of the trust root, the logs and timestamp
+    /// authorities count.
     pub fn key(key: &'a PublicKey, trust_root: &'a TrustRoot, profile: Profile) -> Self {
         Self { trust_root, profile, key: Some(key) }
     }

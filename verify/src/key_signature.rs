@@ -58,7 +58,8 @@ enum Kind {
 /// Passes where the signature is by this key, over this message hashed as the key says.
 ///
 /// # Errors
-/// [`FlawKind::Unsupported`] where such keys are not checked here, or not with that hash, and [`FlawKind::Signature`].
+/// [`FlawKind::Unsupported`] where such keys are not checked here, or not with that hash, and
+/// [`FlawKind::Signature`].
 pub(crate) fn verify(key: &PublicKey, message: &Message<'_>, signature: &[u8]) -> Result<(), Flaw> {
     let unusable = |detail: &str| flaw(FlawKind::Unsupported, format_args!("the key of the policy {detail}"));
     let info = SubjectPublicKeyInfoRef::try_from(key.der.as_ref())
@@ -170,3 +171,6 @@ fn algorithms(kind: Kind, hash: HashAlgorithm) -> Vec<&'static dyn VerificationA
         (Kind::P256 | Kind::P384 | Kind::Rsa | Kind::RsaPss, Sha224) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

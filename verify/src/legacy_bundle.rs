@@ -33,8 +33,8 @@ pub(crate) enum Under {
     Key,
 }
 
-/// The bundle that a signature over a payload and its annotations amount to, without log entry. Nothing of it is
-/// verified yet.
+/// The bundle that a signature over a payload and its annotations amount to, without log entry. Nothing of it
+/// is verified yet.
 ///
 /// # Errors
 /// The first part that is missing, does not parse or is not supported.
@@ -49,7 +49,8 @@ pub(crate) fn of_message(
     build(SignatureContent::MessageSignature(content), annotations, under)
 }
 
-/// The bundle that an envelope and its annotations amount to, without log entry. Nothing of it is verified yet.
+/// The bundle that an envelope and its annotations amount to, without log entry. Nothing of it is verified
+/// yet.
 ///
 /// # Errors
 /// The first part that is missing, does not parse or is not supported.
@@ -118,8 +119,8 @@ pub(crate) fn claimed_time(annotations: &BTreeMap<String, String>) -> Option<i64
     timestamps::claimed_time(&token(annotation(annotations, TIMESTAMP)?)?)
 }
 
-/// The answer of a timestamp authority ([RFC 3161](https://www.rfc-editor.org/rfc/rfc3161)), which cosign keeps in
-/// JSON.
+/// The answer of a timestamp authority ([RFC 3161](https://www.rfc-editor.org/rfc/rfc3161)), which cosign
+/// keeps in JSON.
 fn token(text: &str) -> Option<Vec<u8>> {
     let document = unique_json::parse(text.as_bytes()).ok()?;
     let token = document.get("SignedRFC3161Timestamp").and_then(Value::as_str)?;

@@ -1,7 +1,7 @@
 //! Facts: who signed this, as checked by us.
 //!
-//! Bytes come in and facts go out. The crate does no I/O and asks no service: whoever holds some [`Material`] and a
-//! [`TrustRoot`] can [`check`] it. It is the one place that knows the Sigstore library.
+//! Bytes come in and facts go out. The crate does no I/O and asks no service: whoever holds some [`Material`]
+//! and a [`TrustRoot`] can [`check()`] it. It is the one place that knows the Sigstore library.
 
 mod by_certificate;
 mod by_key;

@@ -1,7 +1,7 @@
 //! Whether a transparency log recorded an entry: its promise, and its proof.
 //!
-//! The library does the same for signatures under certificates. It takes fewer kinds of keys than policies may name, so
-//! for signatures by a key the log is asked here.
+//! The library does the same for signatures under certificates. It takes fewer kinds of keys than policies
+//! may name, so for signatures by a key the log is asked here.
 
 use jiff::Timestamp;
 use oci::{Algorithm, Hasher};
@@ -18,7 +18,8 @@ use crate::notary::promised;
 /// The most hashes that a proof may have: one for every bit of a size.
 const PATH_LIMIT: usize = 64;
 
-/// Verifies whatever of promise and proof an entry has, and gives the time that the log vouches for, if it does.
+/// Verifies whatever of promise and proof an entry has, and gives the time that the log vouches for, if it
+/// does.
 ///
 /// That one of them has to be there is not decided here, nor whether the entry is of the right thing.
 ///
@@ -76,7 +77,8 @@ fn verify_proof(
     let (index, size) = match entry.kind_version {
         // What stands in the proof besides is what nobody signed.
         KindVersion::HashedRekordV002 => (entry.log_index.get(), checkpoint.tree_size()),
-        // Logs of the first generation are in pieces, so an entry has one index in the whole and one in its piece.
+        // Logs of the first generation are in pieces, so an entry has one index in the whole and one in its
+        // piece.
         KindVersion::HashedRekordV001 | KindVersion::DsseV001 | KindVersion::IntotoV002 => {
             if *checkpoint.root_hash() != proof.root_hash {
                 return Err(broken("the log's proof is of another root than its checkpoint"));
@@ -102,8 +104,8 @@ fn verify_checkpoint(checkpoint: &Checkpoint, trust_root: &TrustRoot) -> Result<
     if signed { Ok(()) } else { Err(broken("the log's checkpoint is signed by no log that is trusted")) }
 }
 
-/// The root that a path leads to, if it is as long as it has to be ([RFC 9162](https://www.rfc-editor.org/rfc/rfc9162),
-/// 2.1.3.2).
+/// The root that a path leads to, if it is as long as it has to be ([RFC
+/// 9162](https://www.rfc-editor.org/rfc/rfc9162), 2.1.3.2).
 fn root(leaf: [u8; 32], index: u64, size: u64, path: &[Sha256Hash]) -> Option<[u8; 32]> {
     if index >= size || path.len() > PATH_LIMIT {
         return None;

@@ -14,11 +14,12 @@ mod encoding;
 /// The most bytes that a simple-signing payload may have. Real ones have a few hundred.
 pub(crate) const PAYLOAD_LIMIT: usize = 1024 * 1024;
 
-/// The most bytes that a DSSE envelope or a Sigstore bundle may have. A software bill of materials is in some.
+/// The most bytes that a DSSE envelope or a Sigstore bundle may have. A software bill of materials is in
+/// some.
 pub(crate) const DOCUMENT_LIMIT: usize = 8 * 1024 * 1024;
 
-/// The most bytes that the annotations of one signature may have, names and values together. Real ones have about
-/// ten thousand.
+/// The most bytes that the annotations of one signature may have, names and values together. Real ones have
+/// about ten thousand.
 pub(crate) const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 
 /// The most annotations that one signature may have.
@@ -29,7 +30,8 @@ pub(crate) const SIGNATURES_LIMIT: usize = 64;
 
 /// One piece of material: a raw candidate, with everything that is needed to check it.
 ///
-/// It proves nothing until it is [checked](crate::check), and it is worth keeping: checking it again asks nobody.
+/// It proves nothing until it is [checked](crate::check()), and it is worth keeping: checking it again asks
+/// nobody.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Material(Kind);
 
@@ -56,7 +58,8 @@ pub(crate) enum Kind {
     },
 }
 
-/// Why something is not material. It is refused as a whole, since what is beyond a limit might be what matters.
+/// Why something is not material. It is refused as a whole, since what is beyond a limit might be what
+/// matters.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum InvalidMaterial {
     /// There are more signatures than are looked at.
@@ -147,7 +150,8 @@ impl Material {
         encoding::write(&self.0)
     }
 
-    /// Reads what [`encode`](Self::encode) wrote, and nothing else: whatever decodes encodes to the same bytes.
+    /// Reads what [`encode`](Self::encode) wrote, and nothing else: whatever decodes encodes to the same
+    /// bytes.
     ///
     /// # Errors
     /// [`InvalidMaterial::Malformed`], or the limit that is exceeded.
@@ -161,8 +165,8 @@ impl Material {
 
     /// The statement that this carries, if it carries one: JSON, as in-toto has it.
     ///
-    /// Nothing vouches for it. It is to be kept by its digest, and read only where facts about this material name
-    /// that digest.
+    /// Nothing vouches for it. It is to be kept by its digest, and read only where facts about this material
+    /// name that digest.
     pub fn statement(&self) -> Option<Bytes> {
         let envelope = match &self.0 {
             Kind::SimpleSigning { .. } => return None,
@@ -172,10 +176,11 @@ impl Material {
         Some(envelope.payload)
     }
 
-    /// When this was recorded or seen, in seconds since 1970, as the material itself says. Nothing vouches for it yet.
+    /// When this was recorded or seen, in seconds since 1970, as the material itself says. Nothing vouches
+    /// for it yet.
     ///
-    /// A check made while this is in the future finds a flaw that lies in the clock and not in the material. Facts
-    /// found then may be used but not be remembered.
+    /// A check made while this is in the future finds a flaw that lies in the clock and not in the material.
+    /// Facts found then may be used but not be remembered.
     pub fn claimed_time(&self) -> Option<i64> {
         match &self.0 {
             Kind::SimpleSigning { annotations, .. } | Kind::Envelope { annotations, .. } => {

@@ -1,8 +1,8 @@
 //! A log of our own, in memory alone: how entries that were verified here are told to the library.
 //!
-//! The library verifies chains, certificate timestamps and signatures, but gives no way to say "at this time, which
-//! was verified already". It does believe a log's promise. So this promises: with a key that is made anew in every
-//! process, never leaves it, and is known to no other verifier than those made here.
+//! The library verifies chains, certificate timestamps and signatures, but gives no way to say "at this time,
+//! which was verified already". It does believe a log's promise. So this promises: with a key that is made
+//! anew in every process, never leaves it, and is known to no other verifier than those made here.
 
 use std::sync::LazyLock;
 
@@ -63,8 +63,8 @@ impl Notary {
         Verifier::new(&root)
     }
 
-    /// An entry of an envelope. Whoever asks for it knows that somebody trusted saw the envelope by this time, and the
-    /// verifier, a certificate or a key in PEM, along with it or in it.
+    /// An entry of an envelope. Whoever asks for it knows that somebody trusted saw the envelope by this
+    /// time, and the verifier, a certificate or a key in PEM, along with it or in it.
     ///
     /// It says no more than was verified. `index` is any that helps a person; it proves nothing.
     ///

@@ -1,4 +1,5 @@
-//! Log entries of attestations as cosign 1 made them: `intoto` in version 0.0.1, which the library does not read.
+//! Log entries of attestations as cosign 1 made them: `intoto` in version 0.0.1, which the library does not
+//! read.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,8 +25,9 @@ pub(crate) struct Entry {
     pub(crate) envelope: Digest,
 }
 
-/// Verifies that a trusted log, in its period of validity, promised to record an entry of just this envelope, byte for
-/// byte, and of this certificate or key (`verifier`, in DER). Gives the verifier as the log has it, in PEM.
+/// Verifies that a trusted log, in its period of validity, promised to record an entry of just this envelope,
+/// byte for byte, and of this certificate or key (`verifier`, in DER). Gives the verifier as the log has it,
+/// in PEM.
 ///
 /// Then it was signed by that time, which is all that an entry is there to show.
 ///
@@ -44,8 +46,8 @@ pub(crate) fn verify(
     bound(entry, envelope, verifier)
 }
 
-/// [Verifies](verify) an entry, and says the same in a way that the library reads: as an entry of [our own log](Notary).
-/// Left to the library is what a time is needed for, and the signature.
+/// [Verifies](verify) an entry, and says the same in a way that the library reads: as an entry of [our own
+/// log](Notary). Left to the library is what a time is needed for, and the signature.
 ///
 /// # Errors
 /// [`FlawKind::LogEntry`] where the promise does not verify or is of something else.

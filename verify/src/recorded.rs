@@ -1,4 +1,5 @@
-//! Whether a log entry is of a signature: of what was signed, by which key, with which signature (CVE-2022-36056).
+//! Whether a log entry is of a signature: of what was signed, by which key, with which signature
+//! (CVE-2022-36056).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,8 +28,8 @@ pub(crate) struct Signed<'a> {
 /// What kind of entry it is, its body says: that is what was recorded.
 ///
 /// # Errors
-/// [`FlawKind::LogEntry`] where it is of something else, and [`FlawKind::Unsupported`] where it is of a kind that does
-/// not go with what is signed.
+/// [`FlawKind::LogEntry`] where it is of something else, and [`FlawKind::Unsupported`] where it is of a kind
+/// that does not go with what is signed.
 pub(crate) fn of(entry: &TransparencyLogEntry, signed: Signed<'_>) -> Result<(), Flaw> {
     let body = unique_json::parse(entry.canonicalized_body.as_bytes()).map_err(|error| {
         flaw(FlawKind::Malformed, format_args!("the body of the log entry is malformed: {error}"))
@@ -152,7 +153,8 @@ impl Body<'_> {
     }
 }
 
-fn hash_of(algorithm: HashAlgorithm, bytes: &[u8]) -> Option<Vec<u8>> {
+/// The hash of some bytes, by an algorithm that is known here.
+pub(crate) fn hash_of(algorithm: HashAlgorithm, bytes: &[u8]) -> Option<Vec<u8>> {
     match algorithm {
         HashAlgorithm::Sha2256 => Some(sha256(bytes).as_bytes().to_vec()),
         HashAlgorithm::Sha2384 => Some(sha384(bytes).as_bytes().to_vec()),
@@ -164,3 +166,6 @@ fn hash_of(algorithm: HashAlgorithm, bytes: &[u8]) -> Option<Vec<u8>> {
 fn of_another(what: &str) -> Flaw {
     flaw(FlawKind::LogEntry, format_args!("the log entry is of another {what}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,11 +19,12 @@ const FULCIO_USER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1
 
 /// The signer that a certificate names. It is the caller who knows that the certificate is to be trusted.
 ///
-/// The issuer is that of extension `1.3.6.1.4.1.57264.1.8`, or of its predecessor `.1.1` where that is absent: most
-/// certificates before 2023 have the old one alone.
+/// The issuer is that of extension `1.3.6.1.4.1.57264.1.8`, or of its predecessor `.1.1` where that is
+/// absent: most certificates before 2023 have the old one alone.
 ///
 /// # Errors
-/// [`FlawKind::Certificate`] where it names no issuer or no subject, since nothing could be asked of such a signer.
+/// [`FlawKind::Certificate`] where it names no issuer or no subject, since nothing could be asked of such a
+/// signer.
 pub(crate) fn read(certificate: &DerCertificate) -> Result<CertificateIdentity, Flaw> {
     let parsed = parse_certificate_info(certificate)
         .map_err(|error| flaw(FlawKind::Malformed, format_args!("certificate is malformed: {error}")))?;

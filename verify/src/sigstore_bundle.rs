@@ -33,8 +33,9 @@ pub(crate) enum Signed {
 /// Reads a bundle.
 ///
 /// # Errors
-/// [`FlawKind::Malformed`] also where it could be read in two ways: with a name twice, with two contents, or with two
-/// things to vouch for the signer. [`FlawKind::Unsupported`] where it has more parts than are looked at.
+/// [`FlawKind::Malformed`] also where it could be read in two ways: with a name twice, with two contents, or
+/// with two things to vouch for the signer. [`FlawKind::Unsupported`] where it has more parts than are looked
+/// at.
 pub(crate) fn parse(json: &[u8]) -> Result<Parsed, Flaw> {
     let document =
         unique_json::parse(json).map_err(|error| malformed(format!("bundle is malformed: {error}")))?;
@@ -61,7 +62,8 @@ pub(crate) fn parse(json: &[u8]) -> Result<Parsed, Flaw> {
     Ok(Parsed { bundle, signed })
 }
 
-/// When this was recorded or seen, as the bundle says: the last time, in seconds since 1970, where there are several.
+/// When this was recorded or seen, as the bundle says: the last time, in seconds since 1970, where there are
+/// several.
 pub(crate) fn claimed_time(json: &[u8]) -> Option<i64> {
     let document = unique_json::parse(json).ok()?;
     let list = |name: &str| {

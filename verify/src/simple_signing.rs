@@ -13,8 +13,9 @@ const TYPE: &str = "cosign container image signature";
 
 /// The image that a payload speaks of.
 ///
-/// `critical.identity.docker-reference` is deliberately not compared with anything. It names the registry that the
-/// signer pushed to, which is not where a mirrored image is pulled from; what is bound is the digest.
+/// `critical.identity.docker-reference` is deliberately not compared with anything. It names the registry
+/// that the signer pushed to, which is not where a mirrored image is pulled from; what is bound is the
+/// digest.
 ///
 /// # Errors
 /// A payload that is not of cosign's type, or that could be read in two ways, is [`FlawKind::Malformed`].

@@ -1,4 +1,5 @@
-//! Signed timestamps ([RFC 3161](https://www.rfc-editor.org/rfc/rfc3161)), where the library is not asked about them.
+//! Signed timestamps ([RFC 3161](https://www.rfc-editor.org/rfc/rfc3161)), where the library is not asked
+//! about them.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -18,8 +19,8 @@ const CONTENT_TYPE: &[u8] = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x
 /// When timestamp authorities saw something.
 ///
 /// # Errors
-/// [`FlawKind::Timestamp`] where one does not verify. A timestamp that is there has to be right: it is never passed
-/// over.
+/// [`FlawKind::Timestamp`] where one does not verify. A timestamp that is there has to be right: it is never
+/// passed over.
 pub(crate) fn verify(bundle: &Bundle, seen: &[u8], trust_root: &TrustRoot) -> Result<Vec<Timestamp>, Flaw> {
     let tokens = &bundle.verification_material.timestamp_verification_data.rfc3161_timestamps;
     if tokens.is_empty() {
@@ -40,8 +41,8 @@ pub(crate) fn verify(bundle: &Bundle, seen: &[u8], trust_root: &TrustRoot) -> Re
     Ok(times)
 }
 
-/// Takes the timestamps out that are of something else than the signature, and verifies them: the library takes all
-/// for timestamps of the signature.
+/// Takes the timestamps out that are of something else than the signature, and verifies them: the library
+/// takes all for timestamps of the signature.
 ///
 /// # Errors
 /// [`FlawKind::Timestamp`] where one does not verify.

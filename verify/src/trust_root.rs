@@ -22,8 +22,8 @@ const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.trustedroot";
 /// Trust material that was parsed whole: every key and certificate of it can be used.
 ///
 /// It is what Sigstore calls a
-/// [`trusted_root.json`](https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.proto). It
-/// never changes; a new revision is a new value with another [`id`](Self::id).
+/// [`trusted_root.json`](https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.proto).
+/// It never changes; a new revision is a new value with another [`id`](Self::id).
 pub struct TrustRoot {
     id: Digest,
     root: TrustedRoot,
@@ -103,14 +103,15 @@ impl TrustRoot {
 
     /// What distinguishes this root from every other: the digest of the text that it was read from.
     ///
-    /// Two spellings of one root have two ids. That costs a second check of what rests on them and can never let
-    /// facts of one root pass for those of another.
+    /// Two spellings of one root have two ids. That costs a second check of what rests on them and can never
+    /// let facts of one root pass for those of another.
     pub fn id(&self) -> Digest {
         self.id
     }
 
-    /// The root of whom three others trust: one for certificates, with the certificate logs that go with them, one for
-    /// transparency logs, and one for timestamps. Its [`id`](Self::id) is theirs taken together.
+    /// The root of whom three others trust: one for certificates, with the certificate logs that go with
+    /// them, one for transparency logs, and one for timestamps. Its [`id`](Self::id) is theirs taken
+    /// together.
     ///
     /// # Panics
     /// Never: whatever three roots can each be used for, they can be used for together.
@@ -137,8 +138,9 @@ impl TrustRoot {
         hasher.finish()
     }
 
-    /// When this root can vouch for nothing new any more, in seconds since 1970, if it says so: when the last of its
-    /// certificate authorities ends, or the last of its transparency logs. What was signed before can still be verified.
+    /// When this root can vouch for nothing new any more, in seconds since 1970, if it says so: when the last
+    /// of its certificate authorities ends, or the last of its transparency logs. What was signed before can
+    /// still be verified.
     ///
     /// A root in a file does not expire by itself. This is the time by which there has to be another.
     pub fn ends(&self) -> Option<i64> {

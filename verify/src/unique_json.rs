@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 /// Reads one JSON document, at any depth of which no object may have a name twice.
 ///
-/// Of two values under one name some readers take the first and others the last, so what a signer showed to one
-/// could be another thing to us.
+/// Of two values under one name some readers take the first and others the last, so what a signer showed to
+/// one could be another thing to us.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Unique.deserialize(&mut deserializer)?;

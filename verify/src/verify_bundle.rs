@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use oci::Digest;
 use policies::{Claim, Flaw, FlawKind, Profile, PublicKey, Signature};
-use sigstore_verify::types::{ArtifactDigest, Sha256Hash};
+use sigstore_verify::types::{ArtifactDigest, HashAlgorithm, Sha256Hash};
 
 use crate::claimed::{self, Claimed, Content};
 use crate::flaw::flaw;
 use crate::sigstore_bundle::{self, Parsed, Signed};
-use crate::{TrustRoot, by_certificate, by_key};
+use crate::{TrustRoot, by_certificate, by_key, recorded};
 
 /// What a bundle is to be of.
 #[derive(Clone, Debug)]
@@ -22,7 +22,8 @@ pub enum Artifact {
 /// Who is to have signed.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected<'a> {
-    /// Whoever has a certificate with this subject alternative name, by this issuer: both as they are spelled.
+    /// Whoever has a certificate with this subject alternative name, by this issuer: both as they are
+    /// spelled.
     Identity {
         /// The subject alternative name.
         subject: &'a str,
@@ -33,13 +34,14 @@ pub enum Expected<'a> {
     Key(&'a PublicKey),
 }
 
-/// Verifies that a bundle, in JSON, is of an artifact and by whom it is expected to be by, as strictly as images are.
+/// Verifies that a bundle, in JSON, is of an artifact and by whom it is expected to be by, as strictly as
+/// images are.
 ///
 /// Statements count whatever they say, where the artifact is one of their subjects.
 ///
 /// # Errors
-/// The first check that fails. Of a signature by somebody else it is [`FlawKind::Certificate`], as of one of something
-/// else it is [`FlawKind::Signature`].
+/// The first check that fails. Of a signature by somebody else it is [`FlawKind::Certificate`], as of one of
+/// something else it is [`FlawKind::Signature`].
 pub fn verify_bundle(
     artifact: &Artifact,
     bundle_json: &[u8],
@@ -59,16 +61,26 @@ pub fn verify_bundle(
     }
 }
 
-/// What a bundle says, where it is of this artifact. Of a message it is the library that finds out.
+/// What a bundle says, where it says that it is of this artifact.
 fn claimed_of(artifact: &Artifact, parsed: Parsed) -> Result<Claimed, Flaw> {
     let digest = match artifact {
         Artifact::Bytes(bytes) => Digest::of(bytes),
         Artifact::Digest(digest) => *digest,
     };
-    if let Signed::Envelope(_) = parsed.signed {
-        let claimed = claimed::of_bundle(parsed)?;
-        let of_it = claimed.subjects.contains(&digest);
-        return if of_it { Ok(claimed) } else { Err(flaw(FlawKind::Signature, "signed is something else")) };
+    let of_another = || flaw(FlawKind::Signature, "signed is something else");
+    match &parsed.signed {
+        Signed::Envelope(_) => {
+            let claimed = claimed::of_bundle(parsed)?;
+            return if claimed.subjects.contains(&digest) { Ok(claimed) } else { Err(of_another()) };
+        }
+        Signed::Message(message) => {
+            let said = message.message_digest.as_ref();
+            if said
+                .is_some_and(|said| hashed(artifact, said.algorithm).is_some_and(|hash| said.digest != hash))
+            {
+                return Err(of_another());
+            }
+        }
     }
     let content = match artifact {
         Artifact::Bytes(bytes) => Content::Payload(bytes.clone()),
@@ -80,6 +92,14 @@ fn claimed_of(artifact: &Artifact, parsed: Parsed) -> Result<Claimed, Flaw> {
     };
     let (subjects, claim) = (vec![digest], Claim::Image);
     Ok(Claimed { subjects, claim, content, bundle: parsed.bundle, old_entry: None, stamped: None })
+}
+
+/// The hash of an artifact, where it can be told.
+fn hashed(artifact: &Artifact, algorithm: HashAlgorithm) -> Option<Vec<u8>> {
+    match artifact {
+        Artifact::Bytes(bytes) => recorded::hash_of(algorithm, bytes),
+        Artifact::Digest(digest) => (algorithm == HashAlgorithm::Sha2256).then(|| digest.hash().to_vec()),
+    }
 }
 
 fn by(signature: &Signature, subject: &str, issuer: &str) -> Result<(), Flaw> {

@@ -1,4 +1,5 @@
-//! How material is written down: every part after its length, in one order, so that there is one encoding each.
+//! How material is written down: every part after its length, in one order, so that there is one encoding
+//! each.
 
 use std::collections::BTreeMap;
 

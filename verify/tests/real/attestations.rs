@@ -9,6 +9,7 @@ use policies::{Attestation, Claim, FlawKind, Signature};
 use serde_json::{Value, json};
 use verify::{CandidateKind, Material, TrustRoot, candidates};
 
+use crate::legacy::Sample;
 use crate::shared::{Annotations, BUNDLE, CERTIFICATE, folder, json, of_kind, refused, signed};
 
 /// What lies under a tag of a layout that ends like this, with the image's digest.
@@ -81,6 +82,11 @@ fn several_attestations_and_a_signature_of_one_image_verify() {
     assert_eq!(signature.signer.identity().unwrap().subjects, ["puerco@chainguard.dev"]);
 }
 
+/// An attestation of each generation, to be damaged.
+pub(crate) fn samples() -> Option<[Sample; 2]> {
+    Some([Parts::read("v1.4.0")?.sample(), Parts::read("v2.1.0")?.sample()])
+}
+
 /// One attestation, in its parts.
 #[derive(Clone)]
 struct Parts {
@@ -115,6 +121,10 @@ impl Parts {
             part("payloadType"),
             part("payload")
         )
+    }
+
+    fn sample(self) -> Sample {
+        Sample { payload: self.json().into_bytes(), annotations: self.annotations }
     }
 
     fn material(&self) -> Material {

@@ -6,6 +6,7 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use verify::{CandidateKind, Grounds, Material, TrustRoot, check};
 
+use crate::attestations;
 use crate::legacy::{Sample, samples};
 use crate::shared::{Annotations, annotations, folder, json, material, of_kind, signed, text};
 
@@ -44,7 +45,7 @@ fn apply(damage: &Damage, bytes: &mut Vec<u8>) {
 }
 
 /// Damages the payload, an annotation, or what lies in Base64 within one.
-fn damaged(sample: &Sample, part: Index, damages: &[Damage]) -> Material {
+fn damaged(sample: &Sample, part: Index, damages: &[Damage]) -> Sample {
     let mut sample = sample.clone();
     let names: Vec<_> = sample.annotations.keys().cloned().collect();
     match part.index(names.len() * 2 + 1).checked_sub(1) {
@@ -67,7 +68,7 @@ fn damaged(sample: &Sample, part: Index, damages: &[Damage]) -> Material {
             }
         }
     }
-    sample.material()
+    sample
 }
 
 /// The longest stretch of Base64 in a text, without line feeds: a body, a key or a signature.
@@ -91,12 +92,14 @@ fn encoded(bytes: &[u8]) -> String {
 }
 
 /// Whatever is done to a signature, it is refused or still says just what it said.
-fn holds(sample: &Sample, trust_root: &TrustRoot, cases: u32) {
-    let original = signed(&sample.material(), trust_root);
+fn holds(sample: &Sample, kind: CandidateKind, trust_root: &TrustRoot, cases: u32) {
+    let of = |sample: &Sample| of_kind(kind, &sample.payload, sample.annotations.clone());
+    let original = signed(&of(sample), trust_root);
     let inputs = (any::<Index>(), prop::collection::vec(damage(), 1..4));
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&inputs, |(part, damages)| {
-        match check(&damaged(sample, part, &damages), &Grounds::keyless(trust_root, Profile::STRICT)).finding
+        match check(&of(&damaged(sample, part, &damages)), &Grounds::keyless(trust_root, Profile::STRICT))
+            .finding
         {
             Finding::Signed(signature) => prop_assert_eq!(&signature, &original),
             // That is what is said of a panic.
@@ -114,7 +117,19 @@ fn a_damaged_signature_is_refused_or_says_what_it_said() {
     std::thread::scope(|scope| {
         for sample in [&samples[0], &samples[9]] {
             let trust_root = &trust_root;
-            scope.spawn(move || holds(sample, trust_root, 1024));
+            scope.spawn(move || holds(sample, CandidateKind::SimpleSigning, trust_root, 1024));
+        }
+    });
+}
+
+#[test]
+fn a_damaged_attestation_is_refused_or_says_what_it_said() {
+    let Some(samples) = attestations::samples() else { return };
+    let trust_root = TrustRoot::public_good().unwrap();
+    std::thread::scope(|scope| {
+        for sample in &samples {
+            let trust_root = &trust_root;
+            scope.spawn(move || holds(sample, CandidateKind::Envelope, trust_root, 512));
         }
     });
 }
@@ -183,5 +198,5 @@ fn damage_beneath_a_promise_of_ones_own_log_is_survived() {
         annotations: annotations(&json(&folder.join("legacy-good.json"))["annotations"]),
     };
     assert_eq!(sample.material(), material(&sample.payload, sample.annotations.clone()));
-    holds(&sample, &trust_root, 256);
+    holds(&sample, CandidateKind::SimpleSigning, &trust_root, 256);
 }

@@ -11,6 +11,7 @@
 mod attestations;
 mod bundles;
 mod conformance;
+mod discovered;
 mod harvested;
 mod hostile;
 mod layouts;

@@ -16,7 +16,8 @@ pub(crate) const BUNDLE: &str = "dev.sigstore.cosign/bundle";
 
 pub(crate) type Annotations = BTreeMap<String, String>;
 
-/// A folder of the shared data. Without it a test says that it was skipped; in continuous integration it fails.
+/// A folder of the shared data. Without it a test says that it was skipped; in continuous integration it
+/// fails.
 pub(crate) fn folder(path: &str) -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
     let root = std::env::var_os("COUNTERSIGN_SHARED").unwrap_or_else(|| beside.into());
