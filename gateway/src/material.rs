@@ -16,9 +16,6 @@ use crate::undecided::{Undecided, with_causes};
 /// How long it is believed that an image has no signature, or none that helps.
 pub(crate) const FRESH: Duration = Duration::from_secs(30);
 
-/// The most bytes that one kept piece of material may have when it is read back.
-const MATERIAL_LIMIT: u64 = 16 * 1024 * 1024;
-
 /// What was found for one digest in one repository, and when.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct MaterialList {
@@ -94,7 +91,7 @@ impl Materials {
 
     /// One piece of material that a list names, if it is still kept whole.
     pub async fn read(&self, digest: Digest) -> Option<Material> {
-        let content = self.blobs.read(&digest, MATERIAL_LIMIT).await.ok().flatten()?;
+        let content = self.blobs.read(&digest, Material::ENCODED_LIMIT).await.ok().flatten()?;
         Material::decode(content.bytes()).ok()
     }
 

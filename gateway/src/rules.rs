@@ -100,22 +100,24 @@ impl Rules {
         self.revision
     }
 
-    /// The trust root that facts of a basis rest on.
+    /// The trust root that facts of a basis rest on: one, or put together of those that it names.
     ///
     /// # Errors
-    /// [`Undecided::NoTrustRoot`] where it is not configured, and where a basis names several: these are not put together.
+    /// [`Undecided::NoTrustRoot`] where one of them is not configured.
     pub(crate) fn trust_root_of(&self, basis: &Basis) -> Result<Arc<TrustRoot>, Undecided> {
-        let name = |root: &TrustRootRef| match root {
-            TrustRootRef::Default => "default".to_owned(),
-            TrustRootRef::Named(name) => name.to_string(),
+        let root = |named: &TrustRootRef| {
+            let missing = || match named {
+                TrustRootRef::Default => Undecided::NoTrustRoot("default".to_owned()),
+                TrustRootRef::Named(name) => Undecided::NoTrustRoot(name.to_string()),
+            };
+            self.trust_root(named).ok_or_else(missing)
         };
-        let mut roots = basis.trust_roots();
-        match (roots.next(), roots.next()) {
-            (Some(root), None) => {
-                self.trust_root(root).cloned().ok_or_else(|| Undecided::NoTrustRoot(name(root)))
-            }
-            _ => Err(Undecided::NoTrustRoot(basis.trust_roots().map(name).collect::<Vec<_>>().join(" and "))),
+        let certificates = root(&basis.certificates)?;
+        if basis.trust_roots().count() == 1 {
+            return Ok(certificates.clone());
         }
+        let composed = TrustRoot::compose(certificates, root(&basis.logs)?, root(&basis.timestamps)?);
+        Ok(Arc::new(composed))
     }
 
     /// The trust root that a policy means.

@@ -21,7 +21,9 @@ enum Told {
     Referrers(Vec<oci::Descriptor>, Option<NextPage>),
     Manifest(Manifest),
     Payload(Candidate, Verified),
-    /// It does not have it, or has something else there than a manifest: no signature, in either case.
+    /// What is there is not what it was said to be.
+    Unusable,
+    /// It has nothing there.
     Nothing,
 }
 
@@ -54,6 +56,10 @@ pub(crate) async fn search(place: &Place, digest: Digest) -> Result<Found, Undec
                 let media_type = MediaType::new(MediaType::OCI_INDEX);
                 plan.found_page(&Manifest::Index(ImageIndex { media_type, manifests }), page)
             }
+            Told::Unusable => {
+                plan.found_unusable();
+                Vec::new()
+            }
             Told::Nothing => Vec::new(),
         });
     }
@@ -70,11 +76,12 @@ async fn question(
     let told = match ask {
         Ask::Tag(tag) => {
             let fetched = upstream.manifest(repository, &TagOrDigest::Tag(tag.clone())).await;
-            fetched.map(|fetched| parsed(&fetched).map_or(Told::Nothing, |manifest| Told::Tag(tag, manifest)))
+            fetched
+                .map(|fetched| parsed(&fetched).map_or(Told::Unusable, |manifest| Told::Tag(tag, manifest)))
         }
         Ask::Manifest(digest) => {
             let fetched = upstream.manifest(repository, &TagOrDigest::Digest(digest)).await;
-            fetched.map(|fetched| parsed(&fetched).map_or(Told::Nothing, Told::Manifest))
+            fetched.map(|fetched| parsed(&fetched).map_or(Told::Unusable, Told::Manifest))
         }
         Ask::Referrers => upstream.referrers(repository, &digest).await.map(listed),
         Ask::NextPage => match next_page {
@@ -88,6 +95,8 @@ async fn question(
     };
     match told {
         Err(FetchError::NotFound) => Ok(Told::Nothing),
+        // Whoever may push can name a digest or a size that nothing has.
+        Err(FetchError::WrongContent(_) | FetchError::TooLarge { .. }) => Ok(Told::Unusable),
         told => told.map_err(Undecided::Fetch),
     }
 }

@@ -106,7 +106,6 @@ fn kind(object: &Object<'_>, report: &mut Report) -> Option<AuthorityKind> {
         Some(key) => key_ref::read(&key, &demands, report)?,
         None => keyless::read(&object.object("keyless", report)?, &demands, report),
     };
-    several_roots(object, &bases, report);
     Some(AuthorityKind::Wants(Wanted { bases, signers, attestations }))
 }
 
@@ -129,23 +128,9 @@ fn fixed(object: &Object<'_>, report: &mut Report) -> Option<AuthorityKind> {
 /// Signatures of every format are found and count alike, so a format that is named changes nothing.
 fn signature_format(object: &Object<'_>, report: &mut Report) {
     match object.text("signatureFormat", report) {
-        None | Some("legacy") => {}
-        Some("bundle") if report.honoured.bundles => {}
-        Some("bundle") => report.errors.unsupported(object.at("signatureFormat")),
+        None | Some("legacy" | "bundle") => {}
         Some(other) => {
             report.errors.invalid(other, object.at("signatureFormat"), "unsupported signature format");
-        }
-    }
-}
-
-/// Refuses trust roots that would have to be put together.
-fn several_roots(object: &Object<'_>, bases: &[Basis], report: &mut Report) {
-    if report.honoured.several_roots || bases.iter().all(|basis| basis.trust_roots().count() == 1) {
-        return;
-    }
-    for part in ["ctlog", "rfc3161timestamp"] {
-        if let Some(part) = object.object(part, report) {
-            part.refuse(&["trustRootRef"], report);
         }
     }
 }

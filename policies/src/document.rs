@@ -1,6 +1,5 @@
 //! From the text of a file to the policies in it.
 
-use crate::honoured::Honoured;
 use crate::node::{self, Node};
 use crate::object::{Object, Report};
 use crate::policy::Policy;
@@ -22,22 +21,15 @@ const API_VERSIONS: [&str; 2] = ["policy.sigstore.dev/v1beta1", "policy.sigstore
 const KIND: &str = "ClusterImagePolicy";
 
 /// What came of some files.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Parsed {
     pub(crate) policies: Vec<(String, Policy)>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Warning>,
     regexes: usize,
-    honoured: Honoured,
 }
 
 impl Parsed {
-    /// Nothing yet.
-    pub(crate) fn new(honoured: Honoured) -> Self {
-        let (policies, problems, warnings) = Default::default();
-        Self { policies, problems, warnings, regexes: 0, honoured }
-    }
-
     /// Reads one more file.
     pub(crate) fn read(&mut self, document: Document<'_>) {
         if document.text.len() > SIZE_LIMIT {
@@ -60,7 +52,7 @@ impl Parsed {
     }
 
     fn compile(&mut self, origin: &str, index: usize, node: &Node) {
-        let mut report = Report::new(self.honoured, self.regexes);
+        let mut report = Report::new(self.regexes);
         let mut name = None;
         let policy = Object::of(node, String::new(), &mut report).and_then(|document| {
             envelope(&document, &mut report)?;

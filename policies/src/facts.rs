@@ -166,7 +166,9 @@ pub enum TrustRootRef {
     Named(Arc<str>),
 }
 
-/// Which checks are demanded of a signature. What a profile does not demand is still checked where it is there.
+/// Which checks are demanded of a signature. What a profile does not demand is still checked where it is there, but for
+/// certificate timestamps, and log entries that no demanded check needs: a policy that does without a log may be about
+/// signatures in logs that nobody here knows.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Profile {
     /// What the transparency log must show.

@@ -11,7 +11,6 @@ mod facts;
 mod field_errors;
 mod glob;
 mod go_regex;
-mod honoured;
 mod identity;
 mod index;
 mod judge;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::field_errors::FieldErrors;
-use crate::honoured::Honoured;
 use crate::node::Node;
 
 /// What came of reading a document.
@@ -15,8 +14,6 @@ pub(crate) struct Report {
     pub(crate) warnings: Vec<String>,
     /// How many regular expressions have been compiled, in this document and those before it.
     pub(crate) regexes: usize,
-    /// What is honoured beyond this crate.
-    pub(crate) honoured: Honoured,
 }
 
 /// A mapping and where it is in its document.
@@ -157,8 +154,8 @@ impl<'a> Object<'a> {
 
 impl Report {
     /// For a document that follows others in which so many regular expressions were compiled.
-    pub(crate) fn new(honoured: Honoured, regexes: usize) -> Self {
-        Self { errors: FieldErrors::default(), warnings: Vec::new(), regexes, honoured }
+    pub(crate) fn new(regexes: usize) -> Self {
+        Self { errors: FieldErrors::default(), warnings: Vec::new(), regexes }
     }
 
     fn mistyped(&mut self, wanted: &str, got: &Node, path: String) {

@@ -5,12 +5,11 @@ mod cases;
 mod files;
 mod messages;
 
-use crate::honoured::Honoured;
 use crate::test_support::policy;
 use crate::{Document, LoadError, PolicySet};
 
 fn load(text: &str) -> Result<PolicySet, LoadError> {
-    PolicySet::load_honouring(Honoured::ALL, [Document { origin: "test.yaml", text }])
+    PolicySet::load([Document { origin: "test.yaml", text }])
 }
 
 /// Everything that is wrong with a file, as policy-controller joins it. That something is not honoured yet is none of

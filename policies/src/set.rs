@@ -6,7 +6,6 @@ use oci::{Algorithm, Digest, Hasher, Name, TagOrDigest};
 
 use crate::document::{Document, Parsed};
 use crate::facts::{Basis, TrustRootRef};
-use crate::honoured::Honoured;
 use crate::index::Index;
 use crate::matching::Matching;
 use crate::policy::Policy;
@@ -37,15 +36,7 @@ impl PolicySet {
     /// [`LoadError`] with everything that is wrong. A field that is unknown or not honoured here is wrong:
     /// were it ignored, the policy in force would be weaker than the one that was written.
     pub fn load<'a>(documents: impl IntoIterator<Item = Document<'a>>) -> Result<Self, LoadError> {
-        Self::load_honouring(Honoured::NOW, documents)
-    }
-
-    /// As [`PolicySet::load`], where so much is honoured.
-    pub(crate) fn load_honouring<'a>(
-        honoured: Honoured,
-        documents: impl IntoIterator<Item = Document<'a>>,
-    ) -> Result<Self, LoadError> {
-        let mut parsed = Parsed::new(honoured);
+        let mut parsed = Parsed::default();
         for document in documents {
             parsed.read(document);
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use oci::{Digest, TagOrDigest};
 
-use crate::honoured::Honoured;
 use crate::public_keys;
 use crate::{
     Attestation, Basis, CertificateIdentity, Claim, Document, Evidence, Facts, Finding, Flaw, FlawKind,
@@ -37,7 +36,7 @@ pub(crate) fn policy(name: &str, spec: &str) -> String {
 /// The set of these documents, which must be right but for what is not honoured yet.
 pub(crate) fn set(documents: &[String]) -> PolicySet {
     let documents = documents.iter().map(|text| Document { origin: "test.yaml", text });
-    PolicySet::load_honouring(Honoured::ALL, documents).unwrap_or_else(|error| panic!("{error}"))
+    PolicySet::load(documents).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The image that tests judge.

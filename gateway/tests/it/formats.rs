@@ -143,3 +143,83 @@ async fn a_key_counts_with_a_log_entry_where_the_policy_wants_one() {
         both_doors(&stage, &image, false, "another key").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_bricks_an_image_by_adding_signatures() {
+    let stage = Stage::new().await;
+    let image = stage.unsigned(1, REPOSITORY, "v1");
+    let name = format!("{HOST}/{REPOSITORY}");
+    let stranger = testkit::authority::Identity::email("https://accounts.example", "eve@example.com");
+    let mut layers: Vec<_> =
+        (0..70).map(|_| stage.authority.sign(&image.digest(), &name, &stranger)).collect();
+    stage.attach(REPOSITORY, &image.digest(), &layers);
+    let gateway = stage.gateway().await;
+    let path = format!("/v2/{HOST}/{REPOSITORY}/manifests/{}", image.digest());
+    let reply = gateway.get(&path).await;
+    let told = (reply.status.as_u16(), reply.header("countersign-reason"));
+    assert_eq!(told, (503, "signatures-beyond-limits"), "none is enough, and not all were looked at");
+    gateway.stop().await;
+    std::fs::remove_dir_all(stage.directory.path().join("storage")).unwrap();
+
+    layers.insert(0, stage.authority.sign(&image.digest(), &name, &release()));
+    stage.attach(REPOSITORY, &image.digest(), &layers);
+    both_doors(&stage, &image, true, "one that is looked at is enough").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_referrer_that_is_not_what_it_says_takes_nothing_from_a_signature() {
+    let stage = Stage::new().await;
+    let image = stage.signed(1, REPOSITORY, "v1");
+    let layer = serde_json::json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "digest": Digest::of(b"a bundle"),
+        "size": 3,
+    });
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest::of(b"{}"), "size": 2},
+        "layers": [layer],
+        "subject": descriptor(&image),
+    });
+    stage.origin.put_blob(REPOSITORY, b"a bundle".as_slice());
+    stage.origin.put_blob(REPOSITORY, b"{}".as_slice());
+    stage.origin.put_manifest(
+        REPOSITORY,
+        None,
+        MediaType::OCI_MANIFEST,
+        bytes::Bytes::from(manifest.to_string()),
+    );
+    both_doors(&stage, &image, true, "beside a bundle of another size").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_and_logs_may_rest_on_trust_roots_of_their_own() {
+    let stage = Stage::new().await;
+    let image = stage.signed(1, REPOSITORY, "v1");
+    let directory = stage.directory.path();
+    let stranger = testkit::authority::Authority::new("stranger");
+    std::fs::write(directory.join("stranger.json"), stranger.trusted_root()).unwrap();
+    let roots = format!(
+        "trust: {{root: {{file: {0}/stranger.json}}, roots: {{ours: {{file: {0}/trusted_root.json}}, \
+         theirs: {{file: {0}/stranger.json}}}}}}",
+        directory.display()
+    );
+    // The roots of certificates and of logs, and whether both are ours. `theirs` is also what nobody names means.
+    for (certificates, log, allowed) in
+        [("", "", false), ("ours", "ours", true), ("ours", "theirs", false), ("theirs", "ours", false)]
+    {
+        let naming =
+            |root: &str| if root.is_empty() { String::new() } else { format!("trustRootRef: {root}") };
+        let authority = keyless(&format!(", ctlog: {{{}}}", naming(log)));
+        let authority = match certificates {
+            "" => authority,
+            root => authority.replace("keyless: {", &format!("keyless: {{{}, ", naming(root))),
+        };
+        stage.policy("acme.yaml", &authority);
+        let gateway = stage.gateway_under(&roots).await;
+        let denial = gateway.denial(&format!("{HOST}/{REPOSITORY}@{}", image.digest())).await;
+        assert_eq!(denial.is_empty(), allowed, "{certificates} {log}: {denial}");
+        gateway.stop().await;
+    }
+}

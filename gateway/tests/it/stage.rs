@@ -144,10 +144,15 @@ impl Stage {
     /// The configuration of a gateway before this origin, with more YAML at its end.
     pub(crate) fn configuration(&self, more: &str) -> PathBuf {
         let directory = self.directory.path().display();
+        self.configuration_under(&format!("trust: {{root: {{file: {directory}/trusted_root.json}}}}"), more)
+    }
+
+    fn configuration_under(&self, trust: &str, more: &str) -> PathBuf {
+        let directory = self.directory.path().display();
         let endpoint = self.origin.url();
         let text = format!(
             "storage: {{path: {directory}/storage}}\n\
-             trust: {{root: {{file: {directory}/trusted_root.json}}}}\n\
+             {trust}\n\
              admin: {{listen: '127.0.0.1:0'}}\n\
              upstreams: [{{host: {HOST}, endpoint: '{endpoint}'}}, {{host: docker.io, endpoint: '{endpoint}'}}]\n\
              {more}"
@@ -155,6 +160,16 @@ impl Stage {
         let path = self.directory.path().join("countersign.yaml");
         std::fs::write(&path, text).unwrap();
         path
+    }
+
+    /// Starts a gateway under the stage's policies and these trust roots, a line of YAML.
+    pub(crate) async fn gateway_under(&self, trust: &str) -> Gateway {
+        let directory = self.directory.path().display();
+        let more = format!(
+            "registry: {{listen: '127.0.0.1:0'}}\nadmission: {{listen: '127.0.0.1:0'}}\n\
+             policies: {{directory: {directory}/policies}}\n"
+        );
+        Gateway::start(&self.configuration_under(trust, &more)).await
     }
 
     /// Starts a gateway under the stage's policies.

@@ -11,17 +11,12 @@ const LIMIT: usize = 64;
 /// Reads the attestations of an authority.
 pub(super) fn read(authority: &Object<'_>, report: &mut Report) -> Vec<WantedAttestation> {
     let attestations = authority.objects("attestations", LIMIT, report);
-    if !attestations.is_empty() && !report.honoured.attestations && !authority.has("static") {
-        report.errors.unsupported(authority.at("attestations"));
-    }
     attestations.iter().filter_map(|attestation| one(attestation, authority, report)).collect()
 }
 
 fn one(attestation: &Object<'_>, authority: &Object<'_>, report: &mut Report) -> Option<WantedAttestation> {
     attestation.only(&["name", "predicateType", "policy"], report);
-    if report.honoured.attestations {
-        attestation.refuse(&["policy"], report);
-    }
+    attestation.refuse(&["policy"], report);
     // Policy-controller leaves out which of the attestations it is.
     let known = attestation.known_as(authority.at("attestations"));
     known.require(&["name", "predicateType"], report);

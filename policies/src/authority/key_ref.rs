@@ -27,9 +27,6 @@ pub(super) fn read(
 ) -> Option<(Vec<Basis>, Accepted)> {
     let keys = check(key, report);
     key.refuse(&["kms", "secretRef"], report);
-    if !report.honoured.keys {
-        key.refuse(&["data"], report);
-    }
     let keys = keys?;
     // No log entry is checked that speaks of this hash.
     if demands.log() != LogDemand::Nothing && keys.iter().any(|key| key.hash == HashAlgorithm::Sha224) {
