@@ -11,27 +11,15 @@ use gateway::config;
 use oci::{Digest, Name, Reference};
 use policies::{NoMatch, Verdict};
 use tempfile::TempDir;
-use testkit::authority::{Authority, Identity, SignatureManifest, signature_manifest};
+use testkit::authority::{Authority, SignatureManifest, signature_manifest};
 use testkit::image::Image;
+use testkit::policy::{POLICY, release};
 use testkit::registry::Registry;
 use tokio::runtime::Runtime;
 
 const HOST: &str = "registry.example";
 const REPOSITORY: &str = "acme/app";
 const IMAGES: u64 = 200;
-
-const POLICY: &str = r"
-apiVersion: policy.sigstore.dev/v1beta1
-kind: ClusterImagePolicy
-metadata: {name: acme-is-signed}
-spec:
-  images: [{glob: registry.example/acme/**}]
-  authorities:
-    - keyless:
-        identities:
-          - issuer: https://token.actions.githubusercontent.com
-            subject: https://github.com/acme/app/.github/workflows/release.yaml@refs/heads/main
-";
 
 struct Stage {
     origin: Registry,
@@ -66,8 +54,7 @@ impl Stage {
     /// Pushes an image that is signed as the policy expects.
     fn push(&self, seed: u64) -> Digest {
         let digest = Image::random(seed).push_to(&self.origin, REPOSITORY, None);
-        let release = Identity::github_workflow("acme/app", "release.yaml@refs/heads/main");
-        let layer = self.authority.sign(&digest, &format!("{HOST}/{REPOSITORY}"), &release);
+        let layer = self.authority.sign(&digest, &format!("{HOST}/{REPOSITORY}"), &release());
         let signatures = signature_manifest(&[layer]);
         self.origin.put_blob(REPOSITORY, signatures.config);
         for payload in signatures.payloads {

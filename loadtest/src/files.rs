@@ -5,18 +5,7 @@ use std::path::Path;
 
 use oci::Digest;
 use serde_json::{Value, json};
-
-const POLICY: &str = r"apiVersion: policy.sigstore.dev/v1beta1
-kind: ClusterImagePolicy
-metadata: {name: acme-is-signed}
-spec:
-  images: [{glob: registry.example/acme/**}]
-  authorities:
-    - keyless:
-        identities:
-          - issuer: https://token.actions.githubusercontent.com
-            subject: https://github.com/acme/app/.github/workflows/release.yaml@refs/heads/main
-";
+use testkit::policy::POLICY;
 
 /// Writes all of them.
 pub(crate) fn write(

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use oci::{Digest, MediaType};
-use testkit::authority::{Authority, Identity, SignatureManifest, signature_manifest};
+use testkit::authority::{Authority, SignatureManifest, signature_manifest};
 use testkit::image::Image;
+use testkit::policy::release;
 use testkit::registry::Registry;
 
 /// Sets the stage in a directory, says "ready" and holds it until it is ended.
@@ -42,8 +43,7 @@ async fn main() -> anyhow::Result<()> {
 /// An image that is signed as the policy expects.
 fn push(origin: &Registry, authority: &Authority, seed: u64) -> Digest {
     let digest = Image::random(seed).push_to(origin, REPOSITORY, None);
-    let identity = Identity::github_workflow("acme/app", "release.yaml@refs/heads/main");
-    let layer = authority.sign(&digest, "registry.example/acme/app", &identity);
+    let layer = authority.sign(&digest, "registry.example/acme/app", &release());
     let signatures = signature_manifest(&[layer]);
     origin.put_blob(REPOSITORY, signatures.config.clone());
     for payload in &signatures.payloads {

@@ -3,5 +3,6 @@
 pub mod authority;
 pub mod image;
 pub mod layout;
+pub mod policy;
 pub mod push;
 pub mod registry;

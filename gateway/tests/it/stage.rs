@@ -24,24 +24,7 @@ use testkit::registry::Registry;
 /// The name that references and policies know the origin by.
 pub(crate) const HOST: &str = "registry.example";
 
-/// Who is expected to sign.
-pub(crate) fn release() -> Identity {
-    Identity::github_workflow("acme/app", "release.yaml@refs/heads/main")
-}
-
-/// The policy that expects it, for `registry.example/acme/**`.
-pub(crate) const POLICY: &str = r"
-apiVersion: policy.sigstore.dev/v1beta1
-kind: ClusterImagePolicy
-metadata: {name: acme-is-signed}
-spec:
-  images: [{glob: registry.example/acme/**}]
-  authorities:
-    - keyless:
-        identities:
-          - issuer: https://token.actions.githubusercontent.com
-            subject: https://github.com/acme/app/.github/workflows/release.yaml@refs/heads/main
-";
+pub(crate) use testkit::policy::{POLICY, release};
 
 /// An origin and what signs its images.
 pub(crate) struct Stage {
