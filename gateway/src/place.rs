@@ -115,7 +115,9 @@ impl Upstreams {
 
 fn place(upstream: &Arc<Upstream>, repository: Repository) -> Place {
     let host = upstream.host().clone();
-    let repository = if host.is_docker_hub() { repository.in_docker_hub() } else { repository };
+    // A name that `library/` makes too long is left as it is: Docker Hub has none like it either way.
+    let completed = if host.is_docker_hub() { repository.in_docker_hub().ok() } else { None };
+    let repository = completed.unwrap_or(repository);
     Place { name: Name { host, repository }, upstream: upstream.clone() }
 }
 

@@ -45,9 +45,11 @@ impl Repository {
     }
 
     /// This name as Docker Hub means it: `library/` before a single segment.
-    #[must_use]
-    pub fn in_docker_hub(self) -> Self {
-        if self.0.contains('/') { self } else { Self(format!("library/{}", self.0).into()) }
+    ///
+    /// # Errors
+    /// [`InvalidName::TooLong`] where that makes it so.
+    pub fn in_docker_hub(&self) -> Result<Self, InvalidName> {
+        if self.0.contains('/') { Ok(self.clone()) } else { format!("library/{}", self.0).parse() }
     }
 }
 
@@ -162,7 +164,7 @@ mod tests {
 
     #[test]
     fn only_one_segment_is_in_the_library() {
-        let hub = |text: &str| text.parse::<Repository>().unwrap().in_docker_hub().to_string();
+        let hub = |text: &str| text.parse::<Repository>().unwrap().in_docker_hub().unwrap().to_string();
         assert_eq!(hub("nginx"), "library/nginx");
         assert_eq!(hub("acme/app"), "acme/app");
     }

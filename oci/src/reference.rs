@@ -129,8 +129,7 @@ impl FromStr for Reference {
             _ => (Host::docker_hub(), path.parse::<Repository>()?),
         };
         let repository = match host.is_docker_hub() {
-            // With `library/` before it, a name may be too long to be one.
-            true => repository.in_docker_hub().as_str().parse()?,
+            true => repository.in_docker_hub()?,
             false => repository,
         };
         let tag = if digest.is_none() { tag.or_else(|| Some(Tag::latest())) } else { tag };
