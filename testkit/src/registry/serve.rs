@@ -78,6 +78,8 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn converse(stream: TcpStream, shared: Arc<Shared>) {
+    // Else an answer in two writes waits for the client's delayed acknowledgement of the first.
+    drop(stream.set_nodelay(true));
     let service = service_fn(move |request| respond(shared.clone(), request));
     let server = auto::Builder::new(TokioExecutor::new());
     // A client that hangs up, or that was hung up on, is what many tests are about.
