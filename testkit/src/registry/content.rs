@@ -26,6 +26,8 @@ struct Repository {
 pub(super) struct Stored {
     pub(super) media_type: String,
     pub(super) bytes: Bytes,
+    /// The manifest that it says it belongs to.
+    subject: Option<Digest>,
 }
 
 impl Content {
@@ -49,7 +51,7 @@ impl Content {
         let digest = Digest::of(&bytes);
         let subject = subject(&bytes);
         let media_type = media_type.to_owned();
-        self.within(repository).manifests.insert(digest, Stored { media_type, bytes });
+        self.within(repository).manifests.insert(digest, Stored { media_type, bytes, subject });
         if let Some(tag) = tag {
             self.tag(repository, tag, digest);
         }
@@ -122,7 +124,7 @@ impl Content {
         let mut entries: Vec<_> = manifests
             .into_iter()
             .flatten()
-            .filter(|(_, stored)| subject(&stored.bytes).as_ref() == Some(wanted))
+            .filter(|(_, stored)| stored.subject.as_ref() == Some(wanted))
             .map(|(digest, stored)| entry(digest, stored))
             .collect();
         entries.sort_by_key(|entry| entry["digest"].to_string());
