@@ -6,3 +6,4 @@ pub mod layout;
 pub mod policy;
 pub mod push;
 pub mod registry;
+mod server;

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use oci::{Digest, TagOrDigest};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
+use crate::server::Server;
 use serve::Shared;
 
 pub use fault::Fault;
@@ -71,15 +71,6 @@ pub enum Referrers {
     None,
 }
 
-/// The task that accepts connections, and owns them.
-struct Server(JoinHandle<()>);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 impl Registry {
     /// Starts a registry that everybody may read, with a referrers endpoint.
     pub async fn start() -> Self {
@@ -92,8 +83,11 @@ impl Registry {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared::new(address, options));
-        let server = tokio::spawn(serve::accept(listener, shared.clone()));
-        Self { shared, _server: Arc::new(Server(server)) }
+        let server = Server::start(listener, {
+            let shared = shared.clone();
+            move |request| serve::respond(shared.clone(), request)
+        });
+        Self { shared, _server: Arc::new(server) }
     }
 
     /// Where it listens.

@@ -1,4 +1,4 @@
-//! Connections and requests, from the socket to the answer and its faults.
+//! Requests, and how they are answered, faults and all.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,11 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 use super::answer::answer;
 use super::content::Content;
@@ -62,31 +57,8 @@ impl Shared {
     }
 }
 
-/// Accepts connections until it is aborted, which cuts those that are open.
-pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    connections.spawn(converse(stream, shared.clone()));
-                }
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-async fn converse(stream: TcpStream, shared: Arc<Shared>) {
-    // Else an answer in two writes waits for the client's delayed acknowledgement of the first.
-    drop(stream.set_nodelay(true));
-    let service = service_fn(move |request| respond(shared.clone(), request));
-    let server = auto::Builder::new(TokioExecutor::new());
-    // A client that hangs up, or that was hung up on, is what many tests are about.
-    drop(server.serve_connection(TokioIo::new(stream), service).await);
-}
-
-async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+/// Answers a request, or closes the connection.
+pub(super) async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let seen = Seen::of(&request);
     let fault = shared.faults.next_for(&seen);
     let mut releases = shared.faults.releases();
