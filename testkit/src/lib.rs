@@ -7,3 +7,4 @@ pub mod policy;
 pub mod push;
 pub mod registry;
 mod server;
+pub mod sigstore;

@@ -16,7 +16,7 @@ use x509_cert::time::{Time, Validity};
 use super::START;
 use super::extensions::{self, Rank, encoded};
 use super::identity::{Identity, ObjectIdentifier};
-use super::key::Key;
+use super::key::{Key, PublicKey};
 use super::sct::{self, CertificateLog, Precertificate};
 
 /// How long a leaf is valid, in seconds.
@@ -45,12 +45,12 @@ impl CertificateAuthority {
         let root_content = TbsCertificate {
             subject: name(ROOT_NAME),
             extensions: Some(extensions::of_authority(Rank::Root, &root, &root)),
-            ..content(ROOT_NAME, &root, validity)
+            ..content(ROOT_NAME, root.public(), validity)
         };
         let intermediate_content = TbsCertificate {
             subject: name(INTERMEDIATE_NAME),
             extensions: Some(extensions::of_authority(Rank::Intermediate, &intermediate, &root)),
-            ..content(ROOT_NAME, &intermediate, validity)
+            ..content(ROOT_NAME, intermediate.public(), validity)
         };
         Self {
             root_certificate: signed(root_content, &root),
@@ -68,7 +68,7 @@ impl CertificateAuthority {
     /// of these logs.
     pub(super) fn issue(
         &self,
-        key: &Key,
+        key: &PublicKey,
         identity: &Identity,
         issued: u64,
         logs: &[&CertificateLog],
@@ -100,7 +100,7 @@ pub(super) fn armoured<'a>(kind: &str, documents: impl IntoIterator<Item = &'a [
 }
 
 /// The parts that all certificates share; the subject is empty, as it is in a leaf.
-pub(super) fn content(issuer: &str, key: &Key, validity: Validity) -> TbsCertificate {
+pub(super) fn content(issuer: &str, key: &PublicKey, validity: Validity) -> TbsCertificate {
     TbsCertificate {
         version: Version::V3,
         serial_number: serial_number(key),
@@ -136,7 +136,7 @@ pub(super) fn name(text: &str) -> Name {
 
 /// A number that is positive and of one length, made of the key, as no two certificates share one.
 #[expect(clippy::expect_used, reason = "sixteen bytes are within the twenty that are allowed")]
-fn serial_number(key: &Key) -> SerialNumber {
+fn serial_number(key: &PublicKey) -> SerialNumber {
     let mut bytes = Sha256::digest(key.spki());
     bytes[0] = bytes[0] & 0x3f | 0x40;
     SerialNumber::new(&bytes[..16]).expect("the number is short")

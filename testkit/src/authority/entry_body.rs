@@ -1,9 +1,10 @@
 //! What a log keeps of a signature: the canonical bodies of its entries.
 
+pub(crate) mod form;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use oci::Digest;
 use serde_json::{Value, json};
 
 use super::certificates::pem;
@@ -11,6 +12,7 @@ use super::envelope::Envelope;
 use super::hash::Hash;
 use super::managed_key::ManagedKey;
 use super::recipe::{Content, Record};
+use form::sha256;
 
 /// A signature that is to be recorded.
 pub(super) struct Proposal<'a> {
@@ -34,7 +36,6 @@ impl Proposal<'_> {
     /// # Panics
     /// If a message is to be recorded as only an envelope can be.
     pub(super) fn body(&self, record: Record) -> Option<Vec<u8>> {
-        let (kind, version) = record.kind()?;
         let spec = match record {
             Record::Nowhere => return None,
             Record::HashedRekordV001 => self.hashed_rekord(),
@@ -43,33 +44,18 @@ impl Proposal<'_> {
             Record::IntotoV002 => self.intoto_v002(),
             Record::HashedRekordV002 => self.hashed_rekord_v002(),
         };
-        let body = json!({"apiVersion": version, "kind": kind, "spec": spec});
-        Some(body.to_string().into_bytes())
+        form::body(record, &spec)
     }
 
-    /// It names the hash that was signed: the log can verify nothing else.
     fn hashed_rekord(&self) -> Value {
         let hash = self.verifier.hash();
-        let value = hex::encode(hash.of(&self.content.signed_bytes()));
-        json!({
-            "data": {"hash": {"algorithm": hash.as_str(), "value": value}},
-            "signature": {
-                "content": BASE64.encode(self.signature),
-                "publicKey": {"content": BASE64.encode(self.verifier.pem())},
-            },
-        })
+        let digest = hash.of(&self.content.signed_bytes());
+        form::hashed_rekord(hash, &digest, self.signature, &self.verifier.pem())
     }
 
     fn dsse(&self) -> Value {
         let (envelope, closed) = self.envelope();
-        json!({
-            "envelopeHash": sha256(&closed),
-            "payloadHash": sha256(&envelope.payload),
-            "signatures": [{
-                "signature": BASE64.encode(self.signature),
-                "verifier": BASE64.encode(self.verifier.pem()),
-            }],
-        })
+        form::dsse(&closed, &envelope.payload, self.signature, &self.verifier.pem())
     }
 
     fn intoto_v001(&self) -> Value {
@@ -100,14 +86,8 @@ impl Proposal<'_> {
 
     fn hashed_rekord_v002(&self) -> Value {
         let hash = self.verifier.hash();
-        let digest = BASE64.encode(hash.of(&self.content.signed_bytes()));
-        json!({"hashedRekordV002": {
-            "data": {"algorithm": hash.bundle_name(), "digest": digest},
-            "signature": {
-                "content": BASE64.encode(self.signature),
-                "verifier": self.verifier.raw(),
-            },
-        }})
+        let digest = hash.of(&self.content.signed_bytes());
+        form::hashed_rekord_v002(hash, &digest, self.signature, &self.verifier.raw())
     }
 
     fn envelope(&self) -> (&Envelope, Bytes) {
@@ -145,8 +125,4 @@ impl Verifier<'_> {
             }),
         }
     }
-}
-
-fn sha256(bytes: &[u8]) -> Value {
-    json!({"algorithm": "sha256", "value": Digest::of(bytes).hex()})
 }

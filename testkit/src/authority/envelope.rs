@@ -6,16 +6,16 @@ use bytes::Bytes;
 use serde::Serialize;
 
 /// The payload type of in-toto statements.
-pub(super) const IN_TOTO: &str = "application/vnd.in-toto+json";
+pub(crate) const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// A payload and what it is, which are signed together, as
 /// [DSSE](https://github.com/secure-systems-lab/dsse/blob/master/protocol.md) says.
 #[derive(Clone, Debug)]
-pub(super) struct Envelope {
+pub(crate) struct Envelope {
     /// What kind of document the payload is.
-    pub(super) payload_type: &'static str,
+    pub(crate) payload_type: &'static str,
     /// The document.
-    pub(super) payload: Bytes,
+    pub(crate) payload: Bytes,
 }
 
 /// The fields in the order in which cosign writes them.
@@ -35,7 +35,7 @@ struct Signature {
 
 impl Envelope {
     /// What is signed: the pre-authentication encoding.
-    pub(super) fn signed_bytes(&self) -> Bytes {
+    pub(crate) fn signed_bytes(&self) -> Bytes {
         let (kind, payload) = (self.payload_type, &self.payload);
         let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
         [head.as_bytes(), payload].concat().into()

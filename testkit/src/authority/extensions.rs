@@ -10,7 +10,7 @@ use x509_cert::ext::pkix::{
 use x509_cert::ext::{AsExtension, Extension};
 
 use super::identity::{Identity, ObjectIdentifier, San, fulcio, fulcio_number};
-use super::key::Key;
+use super::key::{Key, PublicKey};
 
 const TIMESTAMP_LIST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
 
@@ -41,7 +41,7 @@ pub(super) fn of_authority(rank: Rank, key: &Key, issuer: &Key) -> Vec<Extension
     let mut extensions = vec![
         extension(&usage, Weight::Critical),
         extension(&constraints, Weight::Critical),
-        extension(&SubjectKeyIdentifier(octets(key.identifier())), Weight::Optional),
+        extension(&SubjectKeyIdentifier(octets(key.public().identifier())), Weight::Optional),
         extension(&authority_key(issuer), Weight::Optional),
     ];
     match rank {
@@ -52,7 +52,7 @@ pub(super) fn of_authority(rank: Rank, key: &Key, issuer: &Key) -> Vec<Extension
 }
 
 /// The extensions of a signer's certificate, all but the timestamps.
-pub(super) fn of_leaf(identity: &Identity, key: &Key, issuer: &Key) -> Vec<Extension> {
+pub(super) fn of_leaf(identity: &Identity, key: &PublicKey, issuer: &Key) -> Vec<Extension> {
     let usage = KeyUsage(KeyUsages::DigitalSignature.into());
     let subject = SubjectAltName(vec![general_name(&identity.subject)]);
     let mut extensions = vec![
@@ -75,7 +75,7 @@ pub(super) fn of_timestamper(key: &Key, issuer: &Key) -> Vec<Extension> {
     vec![
         extension(&usage, Weight::Critical),
         extension(&purpose, Weight::Critical),
-        extension(&SubjectKeyIdentifier(octets(key.identifier())), Weight::Optional),
+        extension(&SubjectKeyIdentifier(octets(key.public().identifier())), Weight::Optional),
         extension(&authority_key(issuer), Weight::Optional),
     ]
 }
@@ -121,7 +121,7 @@ fn code_signing() -> ExtendedKeyUsage {
 
 fn authority_key(issuer: &Key) -> AuthorityKeyIdentifier {
     AuthorityKeyIdentifier {
-        key_identifier: Some(octets(issuer.identifier())),
+        key_identifier: Some(octets(issuer.public().identifier())),
         authority_cert_issuer: None,
         authority_cert_serial_number: None,
     }

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 /// A hash of the second family.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Hash {
+pub(crate) enum Hash {
     Sha256,
     Sha384,
     Sha512,
@@ -12,7 +12,7 @@ pub(super) enum Hash {
 
 impl Hash {
     /// The hash of some bytes.
-    pub(super) fn of(self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn of(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha256 => Sha256::digest(bytes).to_vec(),
             Self::Sha384 => Sha384::digest(bytes).to_vec(),
@@ -21,7 +21,7 @@ impl Hash {
     }
 
     /// Its name in log entries and policies.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
             Self::Sha384 => "sha384",
@@ -30,7 +30,7 @@ impl Hash {
     }
 
     /// Its name in bundles.
-    pub(super) fn bundle_name(self) -> &'static str {
+    pub(crate) fn bundle_name(self) -> &'static str {
         match self {
             Self::Sha256 => "SHA2_256",
             Self::Sha384 => "SHA2_384",

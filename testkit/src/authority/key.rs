@@ -3,8 +3,9 @@
 use std::fmt;
 
 use p256::ecdsa::signature::Signer;
-use p256::ecdsa::{DerSignature, SigningKey};
-use p256::pkcs8::EncodePublicKey;
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::ecdsa::{DerSignature, Signature, SigningKey, VerifyingKey};
+use p256::pkcs8::{DecodePublicKey, EncodePublicKey};
 use sha1::Digest as _;
 use sha2::Sha256;
 use spki::SubjectPublicKeyInfoOwned;
@@ -13,6 +14,13 @@ use spki::der::Decode;
 /// A key pair whose secret is the hash of a text, and which therefore is no secret.
 pub(super) struct Key {
     secret: SigningKey,
+    public: PublicKey,
+}
+
+/// The public half of a key on P-256, whoever has the other half.
+#[derive(Clone)]
+pub(crate) struct PublicKey {
+    verifier: VerifyingKey,
     spki: Vec<u8>,
 }
 
@@ -23,8 +31,12 @@ impl Key {
     )]
     pub(super) fn seeded(seed: &str) -> Self {
         let secret = SigningKey::from_slice(&Sha256::digest(seed)).expect("the seed makes a key");
-        let public = secret.verifying_key().to_public_key_der().expect("a point encodes");
-        Self { spki: public.into_vec(), secret }
+        let public = PublicKey::of(*secret.verifying_key());
+        Self { public, secret }
+    }
+
+    pub(super) fn public(&self) -> &PublicKey {
+        &self.public
     }
 
     /// An ECDSA signature with SHA-256, in DER.
@@ -35,18 +47,44 @@ impl Key {
 
     /// The public key as `SubjectPublicKeyInfo`, in DER.
     pub(super) fn spki(&self) -> &[u8] {
-        &self.spki
-    }
-
-    /// The public key as certificates hold it.
-    #[expect(clippy::expect_used, reason = "these bytes were encoded by this type")]
-    pub(super) fn public_key_info(&self) -> SubjectPublicKeyInfoOwned {
-        SubjectPublicKeyInfoOwned::from_der(&self.spki).expect("our own encoding decodes")
+        self.public.spki()
     }
 
     /// How both kinds of log name a key: the SHA-256 of its `SubjectPublicKeyInfo`.
     pub(super) fn log_id(&self) -> [u8; 32] {
-        Sha256::digest(&self.spki).into()
+        Sha256::digest(self.spki()).into()
+    }
+}
+
+impl PublicKey {
+    #[expect(clippy::expect_used, reason = "every point of the curve has an encoding")]
+    fn of(verifier: VerifyingKey) -> Self {
+        let spki = verifier.to_public_key_der().expect("a point encodes").into_vec();
+        Self { verifier, spki }
+    }
+
+    /// Reads a `SubjectPublicKeyInfo` in DER; nothing, where it is not of a key on P-256.
+    pub(crate) fn from_der(spki: &[u8]) -> Option<Self> {
+        VerifyingKey::from_public_key_der(spki).ok().map(Self::of)
+    }
+
+    /// Whether this key made an ECDSA signature, in DER, over something with this SHA-256.
+    pub(crate) fn signed(&self, digest: &[u8; 32], signature: &[u8]) -> bool {
+        DerSignature::from_bytes(signature)
+            .and_then(Signature::try_from)
+            .and_then(|signature| self.verifier.verify_prehash(digest, &signature))
+            .is_ok()
+    }
+
+    /// The key as `SubjectPublicKeyInfo`, in DER.
+    pub(super) fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// The key as certificates hold it.
+    #[expect(clippy::expect_used, reason = "these bytes were encoded by this type")]
+    pub(super) fn public_key_info(&self) -> SubjectPublicKeyInfoOwned {
+        SubjectPublicKeyInfoOwned::from_der(&self.spki).expect("our own encoding decodes")
     }
 
     /// How certificates name a key: the SHA-1 of its bits, method 1 of RFC 5280 §4.2.1.2.

@@ -174,7 +174,7 @@ impl Party<'_> {
         match self {
             Self::Certified { identity, certificates, certificate_logs } => {
                 let key = Key::seeded(seed);
-                let leaf = certificates.issue(&key, identity, issued, certificate_logs);
+                let leaf = certificates.issue(key.public(), identity, issued, certificate_logs);
                 let chain = certificates.chain().map(<[u8]>::to_vec);
                 (key.into(), Credential::Certificate { leaf, chain })
             }

@@ -6,8 +6,8 @@ use cms::cert::IssuerAndSerialNumber;
 use cms::content_info::{CmsVersion, ContentInfo};
 use cms::signed_data::{EncapsulatedContentInfo, SignedData, SignerIdentifier, SignerInfo, SignerInfos};
 use const_oid::ObjectIdentifier;
-use der::asn1::{GeneralizedTime, OctetString, SetOfVec};
-use der::{Any, EncodeValue, Sequence, Tagged};
+use der::asn1::{GeneralizedTime, Int, OctetString, SetOfVec};
+use der::{Any, Decode, EncodeValue, Sequence, Tagged};
 use sha2::{Digest, Sha256};
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::attr::Attribute;
@@ -37,7 +37,7 @@ pub(super) struct TimestampAuthority {
     signer: SignerIdentifier,
 }
 
-/// What is signed: `TSTInfo` of RFC 3161 §2.4.2, without its optional parts.
+/// What is signed: `TSTInfo` of RFC 3161 §2.4.2, without its other optional parts.
 #[derive(Sequence)]
 struct Statement {
     version: u8,
@@ -45,6 +45,21 @@ struct Statement {
     imprint: Imprint,
     serial_number: u64,
     time: GeneralizedTime,
+    #[asn1(optional = "true")]
+    nonce: Option<Int>,
+}
+
+/// A question: `TimeStampReq` of RFC 3161 §2.4.1. One with extensions is not read.
+#[derive(Sequence)]
+struct Query {
+    version: u8,
+    imprint: Imprint,
+    #[asn1(optional = "true")]
+    policy: Option<ObjectIdentifier>,
+    #[asn1(optional = "true")]
+    nonce: Option<Int>,
+    #[asn1(default = "Default::default")]
+    wants_certificates: bool,
 }
 
 #[derive(Sequence)]
@@ -74,12 +89,12 @@ impl TimestampAuthority {
         let root_content = TbsCertificate {
             subject: name(ROOT_NAME),
             extensions: Some(extensions::of_authority(Rank::Root, &root, &root)),
-            ..content(ROOT_NAME, &root, validity)
+            ..content(ROOT_NAME, root.public(), validity)
         };
         let leaf_content = TbsCertificate {
             subject: name(LEAF_NAME),
             extensions: Some(extensions::of_timestamper(&key, &root)),
-            ..content(ROOT_NAME, &key, validity)
+            ..content(ROOT_NAME, key.public(), validity)
         };
         Self {
             signer: SignerIdentifier::IssuerAndSerialNumber(IssuerAndSerialNumber {
@@ -98,13 +113,26 @@ impl TimestampAuthority {
     }
 
     /// The answer of the authority to the question when these bytes were there: at a time in seconds since 1970.
-    #[expect(clippy::expect_used, reason = "what is stamped was made here and lies between 2026 and 2050")]
     pub(super) fn stamp(&self, bytes: &[u8], seconds: u64) -> Vec<u8> {
-        let hash = Sha256::digest(bytes).to_vec();
+        self.stamp_hash(Sha256::digest(bytes).to_vec(), None, seconds)
+    }
+
+    /// The answer to a question in DER; nothing, where it is not about a SHA-256 or wants what is not given here:
+    /// another policy, or the certificates along with the answer.
+    pub(super) fn answer(&self, query: &[u8], seconds: u64) -> Option<Vec<u8>> {
+        let query = Query::from_der(query).ok()?;
+        let hash = query.imprint.hash.into_bytes();
+        let plain = query.version == 1 && query.policy.is_none() && !query.wants_certificates;
+        let known = query.imprint.algorithm.oid == sha256().oid && hash.len() == 32;
+        (plain && known).then(|| self.stamp_hash(hash, query.nonce, seconds))
+    }
+
+    #[expect(clippy::expect_used, reason = "what is stamped lies between 2026 and 2050")]
+    fn stamp_hash(&self, hash: Vec<u8>, nonce: Option<Int>, seconds: u64) -> Vec<u8> {
         let serial_number = hash.iter().take(7).fold(0, |number, byte| number << 8 | u64::from(*byte));
         let time = GeneralizedTime::from_unix_duration(Duration::from_secs(seconds)).expect("a year");
         let imprint = Imprint { algorithm: sha256(), hash: octets(hash) };
-        let statement = Statement { version: 1, policy: POLICY, imprint, serial_number, time };
+        let statement = Statement { version: 1, policy: POLICY, imprint, serial_number, time, nonce };
         let statement = encoded(&statement);
         let signed_data = SignedData {
             version: CmsVersion::V3,

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use super::TransparencyLog;
+use crate::authority::merkle::{self, Hash};
 use crate::authority::recipe::Record;
 
 /// One entry, and the log's promise to keep it.
@@ -24,6 +25,14 @@ pub(in crate::authority) struct Entry<'a> {
 struct Promise {
     time: u64,
     signature: Vec<u8>,
+}
+
+/// The way from an entry to the root of a tree, and the root as the log signed it.
+struct Path {
+    size: usize,
+    root: Hash,
+    hashes: Vec<Hash>,
+    checkpoint: String,
 }
 
 /// Whether the entry comes with the proof that it is in the tree.
@@ -94,25 +103,59 @@ impl<'a> Entry<'a> {
         entry
     }
 
-    /// The proof is against the tree as it is now.
+    /// The entry as the API of the first generation has it: what the log keeps, and what it says of it.
+    pub(in crate::authority) fn answered(&self) -> Value {
+        let promise = self.promise.as_ref();
+        let proof = self.path().map(|path| {
+            json!({
+                "checkpoint": path.checkpoint,
+                "hashes": path.hashes.iter().map(hex::encode).collect::<Vec<_>>(),
+                "logIndex": self.tree_index,
+                "rootHash": hex::encode(path.root),
+                "treeSize": path.size,
+            })
+        });
+        json!({
+            "body": BASE64.encode(&self.body),
+            "integratedTime": promise.map(|promise| promise.time),
+            "logID": hex::encode(self.log.id),
+            "logIndex": self.index,
+            "verification": {
+                "inclusionProof": proof,
+                "signedEntryTimestamp": promise.map(|promise| BASE64.encode(&promise.signature)),
+            },
+        })
+    }
+
+    /// The name of the entry in the API of the first generation: the hash of its leaf.
+    pub(in crate::authority) fn name(&self) -> String {
+        hex::encode(merkle::leaf(&self.body))
+    }
+
     fn proof(&self) -> Option<Value> {
-        let (size, root, mut path) = self.log.path(self.tree_index);
+        let path = self.path()?;
+        Some(json!({
+            "checkpoint": {"envelope": path.checkpoint},
+            "hashes": path.hashes.iter().map(|hash| BASE64.encode(hash)).collect::<Vec<_>>(),
+            "logIndex": self.tree_index.to_string(),
+            "rootHash": BASE64.encode(path.root),
+            "treeSize": path.size.to_string(),
+        }))
+    }
+
+    /// The proof is against the tree as it is now.
+    fn path(&self) -> Option<Path> {
+        let (size, root, mut hashes) = self.log.path(self.tree_index);
         let checkpoint = match self.proof {
             Proof::Missing => return None,
             Proof::SignedBy(other) => other.checkpoint(size, &root),
             Proof::Edited => {
-                path.first_mut().into_iter().for_each(|hash| hash[0] ^= 1);
+                hashes.first_mut().into_iter().for_each(|hash| hash[0] ^= 1);
                 self.log.checkpoint(size, &root)
             }
             Proof::Right => self.log.checkpoint(size, &root),
         };
-        Some(json!({
-            "checkpoint": {"envelope": checkpoint},
-            "hashes": path.iter().map(|hash| BASE64.encode(hash)).collect::<Vec<_>>(),
-            "logIndex": self.tree_index.to_string(),
-            "rootHash": BASE64.encode(root),
-            "treeSize": size.to_string(),
-        }))
+        Some(Path { size, root, hashes, checkpoint })
     }
 
     /// What the promise is signed over: canonical JSON (RFC 8785), whose keys are in this order.
