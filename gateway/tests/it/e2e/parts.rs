@@ -7,7 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use oci::Digest;
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::Empty;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use oci::{Digest, MediaType};
 
 use crate::stage::HOST;
 
@@ -28,6 +33,13 @@ pub(super) fn run(program: &str, arguments: &[&str]) -> Output {
     command
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}; `scripts/install-tools e2e` installs it"))
+}
+
+/// What a registry answers to a GET of a manifest at this URL.
+pub(super) async fn status(url: &str) -> u16 {
+    let request = Request::get(url).header(header::ACCEPT, MediaType::OCI_MANIFEST);
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap().status().as_u16()
 }
 
 fn free_address() -> SocketAddr {
@@ -97,6 +109,7 @@ impl Origin {
 /// The product itself, as its binary.
 pub(super) struct Served {
     pub(super) registry: SocketAddr,
+    config: PathBuf,
     _process: Running,
 }
 
@@ -132,7 +145,17 @@ impl Served {
             ready
         });
         assert!(ready.await.unwrap(), "countersign did not start");
-        Self { registry, _process: process }
+        Self { registry, config, _process: process }
+    }
+
+    /// The pull door and `countersign verify` both allow an image, or both deny it.
+    pub(super) async fn agrees(&self, image: &str, allowed: bool, what: &str) {
+        let (name, digest) = image.split_once('@').unwrap();
+        let url = format!("http://{}/v2/{name}/manifests/{digest}", self.registry);
+        assert_eq!(status(&url).await, if allowed { 200 } else { 403 }, "{what}");
+        let config = self.config.display().to_string();
+        let asked = run(env!("CARGO_BIN_EXE_countersign"), &["verify", image, "--config", &config]);
+        assert_eq!(asked.status.code(), Some(i32::from(!allowed)), "{what}: {asked:?}");
     }
 }
 
