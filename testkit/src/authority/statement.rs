@@ -26,9 +26,9 @@ pub struct Statement {
 /// The versions of statements.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum StatementVersion {
-    /// `https://in-toto.io/Statement/v0.1`, which cosign 1 and 2 write.
+    /// `https://in-toto.io/Statement/v0.1`, in which cosign attests, up to 3.1 at least.
     V01,
-    /// `https://in-toto.io/Statement/v1`, which cosign 3 writes.
+    /// `https://in-toto.io/Statement/v1`, in which cosign 3 signs images.
     V1,
 }
 
@@ -64,7 +64,7 @@ impl Statement {
         }
     }
 
-    /// The statement by which cosign 3 signs an image, and which has no predicate.
+    /// The statement by which cosign 3.0 signs an image, and which has no predicate. In 3.1 it is empty.
     pub fn image_signature(subject: &Digest) -> Self {
         Self { predicate: None, ..Self::new(subject, IMAGE_SIGNATURE, Value::Null) }
     }
