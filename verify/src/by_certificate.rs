@@ -8,7 +8,7 @@ use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
 use crate::claimed::{Claimed, Content};
 use crate::flaw::{flaw, of_library};
 use crate::notary::Notary;
-use crate::{TrustRoot, demand, old_attestation, signer, timestamps};
+use crate::{TrustRoot, demand, log, old_attestation, signature_id, signer, timestamps};
 
 /// Verifies what some material claims, in every respect that the profile demands.
 ///
@@ -31,9 +31,11 @@ pub(crate) fn verify(
         pass_over_strange_logs(&mut claimed, trust_root);
     }
     let mut verifier = trust_root.verifier();
+    let (recorded, mut entries) = (claimed.bundle.verification_material.tlog_entries.len(), Vec::new());
     if let Some(entry) = claimed.old_entry.take() {
         let restated = old_attestation::restate(&entry, &claimed, certificate.as_bytes(), trust_root)?;
         claimed.bundle.verification_material.tlog_entries.push(restated);
+        entries.push(entry.promised.index());
         verifier = trust_root.restated();
     }
     demand::recorded(&claimed.bundle, profile)?;
@@ -52,10 +54,16 @@ pub(crate) fn verify(
             timestamps = demand::stamps(&verified, &claimed.bundle);
         }
     }
+    for entry in claimed.bundle.verification_material.tlog_entries.iter().take(recorded) {
+        log::verify_name(entry, trust_root)?;
+        entries.push(log::index(entry)?);
+    }
     Ok(Signature {
+        id: signature_id::of(claimed.signature()?, Some(&certificate)),
         signer: Signer::Certificate(signer::read(&certificate)?),
         integrated_time,
         timestamps,
+        entries,
         subjects: claimed.subjects,
         claim: claimed.claim,
     })

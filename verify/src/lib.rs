@@ -22,6 +22,7 @@ mod material;
 mod notary;
 mod old_attestation;
 mod recorded;
+mod signature_id;
 mod signer;
 mod sigstore_bundle;
 mod simple_signing;

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "the functions that tests share fail a test as the tests do")]
 
 mod cases;
+mod entries;
 mod keyless;
 mod keys;
