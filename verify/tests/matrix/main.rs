@@ -6,3 +6,4 @@ mod cases;
 mod entries;
 mod keyless;
 mod keys;
+mod table;
