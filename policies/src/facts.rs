@@ -183,8 +183,8 @@ pub enum TrustRootRef {
 }
 
 /// Which checks are demanded of a signature. What a profile does not demand is still checked where it is there, but for
-/// certificate timestamps, and log entries that no demanded check needs: a policy that does without a log may be about
-/// signatures in logs that nobody here knows.
+/// certificate timestamps, log entries that no demanded check needs, and signed timestamps by authorities that are not
+/// known: a policy that does without may be about signatures in logs that nobody here knows.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Profile {
     /// What the transparency log must show.

@@ -8,6 +8,7 @@ use sigstore_verify::VerificationResult;
 use sigstore_verify::types::{Bundle, KindVersion, TransparencyLogEntry};
 
 use crate::flaw::flaw;
+use crate::timestamps::Need;
 
 /// Passes where a bundle has the log entries that a profile demands. Nothing of it is verified yet.
 ///
@@ -90,6 +91,15 @@ pub(crate) fn past(times: &[Timestamp], kind: FlawKind) -> Result<(), Flaw> {
     match times.iter().find(|time| **time > now) {
         Some(time) => Err(flaw(kind, format_args!("signed at {time}, which is in the future"))),
         None => Ok(()),
+    }
+}
+
+/// Whether it takes a timestamp authority to tell when a signature under a certificate was made.
+pub(crate) fn need(bundle: &Bundle, profile: Profile) -> Need {
+    let by_log = bundle.verification_material.tlog_entries.iter().any(|entry| promised_time(entry).is_some());
+    match profile.timestamp {
+        Demand::NotRequired if by_log => Need::None,
+        Demand::Required | Demand::NotRequired => Need::Stamp,
     }
 }
 

@@ -12,6 +12,7 @@ use sigstore_verify::types::{Sha256Hash, TimeRange, TsaAuthority};
 use thiserror::Error;
 
 use crate::notary::Notary;
+use crate::timestamps;
 
 /// The most bytes that a trust root may have. The public ones have about seven thousand.
 const LIMIT: usize = 1024 * 1024;
@@ -31,6 +32,8 @@ pub struct TrustRoot {
     /// Believes [our own log](Notary) in place of those of the root.
     restated: Verifier,
     log_keys: Keyring,
+    /// How timestamps name the authorities that are known.
+    stampers: Vec<Vec<u8>>,
 }
 
 /// Why some text is no trust root. Whoever gets this keeps the last good one.
@@ -98,7 +101,10 @@ impl TrustRoot {
         let verifier = Verifier::new(&root).map_err(unusable)?;
         let log_keys = root.rekor_keys().map_err(unusable)?;
         let restated = Notary::get().map_err(unusable)?.verifier(root.clone()).map_err(unusable)?;
-        Ok(Self { id, root, verifier, restated, log_keys })
+        let authorities = root.tsa_authorities();
+        let stampers = authorities.iter().flat_map(|authority| timestamps::marks(authority.leaf.as_bytes()));
+        let stampers = stampers.collect();
+        Ok(Self { id, root, verifier, restated, log_keys, stampers })
     }
 
     /// What distinguishes this root from every other: the digest of the text that it was read from.
@@ -169,6 +175,13 @@ impl TrustRoot {
 
     pub(crate) fn timestamp_authorities(&self) -> Vec<TsaAuthority> {
         self.root.tsa_authorities()
+    }
+
+    /// Whether a timestamp says that it is by an authority that is trusted at any time. Nothing vouches for
+    /// that.
+    pub(crate) fn knows_stamper(&self, token: &[u8]) -> bool {
+        let named = |mark: &Vec<u8>| token.windows(mark.len()).any(|window| window == mark.as_slice());
+        self.stampers.iter().any(named)
     }
 
     /// Whether a log of this name (the sha256 of its key) is trusted at any time.

@@ -6,4 +6,5 @@ mod cases;
 mod entries;
 mod keyless;
 mod keys;
+mod strangers;
 mod table;
