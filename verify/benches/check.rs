@@ -16,7 +16,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use oci::{Digest, Manifest, Verified};
 use policies::{Finding, Profile};
 use testkit::authority::{Authority, Identity, signature_manifest};
-use verify::{Grounds, Material, TrustRoot, candidates, check};
+use verify::{Candidates, Grounds, Material, TrustRoot, check};
 
 /// How many bytes each of the four signatures is over, in the order above.
 const SIGNED: [usize; 4] = [1200, 1000, 3000, 250];
@@ -27,7 +27,7 @@ fn minted() -> (TrustRoot, Material) {
     let layer = authority.sign(&Digest::of(b"image"), "registry.example/acme/app", &release);
     let pushed = signature_manifest(&[layer]);
     let manifest = Manifest::parse(&Verified::of(pushed.manifest), None).unwrap();
-    let candidate = candidates(&manifest).unwrap().remove(0);
+    let candidate = Candidates::of(&manifest).list.remove(0);
     let material = candidate.material(Verified::of(pushed.payloads[0].clone())).unwrap();
     (TrustRoot::from_json(&authority.trusted_root()).unwrap(), material)
 }

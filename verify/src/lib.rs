@@ -32,7 +32,7 @@ mod trust_root;
 mod unique_json;
 mod verify_bundle;
 
-pub use candidate::{Candidate, CandidateKind, Candidates, candidates};
+pub use candidate::{Candidate, CandidateKind, Candidates};
 pub use check::{BUILD, check};
 pub use grounds::Grounds;
 pub use material::{InvalidMaterial, Material};
