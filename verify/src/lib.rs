@@ -21,6 +21,7 @@ mod log_entry;
 mod material;
 mod notary;
 mod old_attestation;
+mod private_authority;
 mod recorded;
 mod signature_id;
 mod signer;

@@ -12,7 +12,7 @@ use sigstore_verify::types::{Sha256Hash, TimeRange, TsaAuthority};
 use thiserror::Error;
 
 use crate::notary::Notary;
-use crate::timestamps;
+use crate::{private_authority, timestamps};
 
 /// The most bytes that a trust root may have. The public ones have about seven thousand.
 const LIMIT: usize = 1024 * 1024;
@@ -131,6 +131,33 @@ impl TrustRoot {
             reason = "each part was found to be usable in the root that it is from"
         )]
         Self::build(id, root).expect("parts of roots that can be used")
+    }
+
+    /// The root of whom another trusts, but for certificates: those have to be by authorities whose own are
+    /// these, in PEM, at most eight and 1 MiB. They are trusted for as long as they say.
+    ///
+    /// Certificates of a company's own authority lack what Sigstore's have. Without a timestamp of a certificate
+    /// log that `base` knows, they count where none is [demanded](policies::Profile::certificate_timestamp).
+    /// They have to be for signing code, and to name an issuer as Sigstore's do.
+    ///
+    /// # Errors
+    /// One certificate that is not an authority's refuses the whole.
+    pub fn with_certificate_authority(pem: &str, base: &Self) -> Result<Self, InvalidTrustRoot> {
+        if pem.len() > LIMIT {
+            return Err(InvalidTrustRoot::TooLarge);
+        }
+        let mut root = base.root.clone();
+        root.certificate_authorities =
+            private_authority::read(pem).map_err(|error| InvalidTrustRoot::Unusable(error.into()))?;
+        if root.certificate_authorities.is_empty() {
+            return Err(InvalidTrustRoot::Nobody);
+        }
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        // No text of a root begins like this, and no other root that is made of others.
+        hasher.update(b"certified by\n");
+        hasher.update(base.id.hash());
+        hasher.update(pem.as_bytes());
+        Self::build(hasher.finish(), root)
     }
 
     fn composed_id(certificates: &Self, logs: &Self, timestamps: &Self) -> Digest {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the functions that tests share fail a test as the tests do")]
 
 mod cases;
+mod company;
 mod entries;
 mod keyless;
 mod keys;
