@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use policies::{Demand, Flaw, FlawKind, LogDemand, Profile, Signature, Signer};
-use sigstore_verify::types::{Bundle, DerCertificate, LogIndex, MediaType};
+use sigstore_verify::types::{Bundle, DerCertificate, LogIndex, MediaType, TransparencyLogEntry};
 use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
 
 use crate::claimed::{Claimed, Content};
@@ -56,10 +56,8 @@ pub(crate) fn verify(
             timestamps = demand::stamps(&verified, &claimed.bundle);
         }
     }
-    for entry in claimed.bundle.verification_material.tlog_entries.iter().take(recorded) {
-        log::verify_name(entry, trust_root)?;
-        entries.push(log::index(entry)?);
-    }
+    let recorded = &claimed.bundle.verification_material.tlog_entries[..recorded];
+    entries.extend(indexes(recorded, trust_root)?);
     Ok(Signature {
         id: signature_id::of(claimed.signature()?, Some(&certificate)),
         signer: Signer::Certificate(signer::read(&certificate)?),
@@ -69,6 +67,18 @@ pub(crate) fn verify(
         subjects: claimed.subjects,
         claim: claimed.claim,
     })
+}
+
+/// Where entries are that the library verified, as far as that goes: see [`log::verify_name`].
+fn indexes(
+    entries: &[TransparencyLogEntry],
+    trust_root: &TrustRoot,
+) -> Result<Vec<policies::LogIndex>, Flaw> {
+    let index = |entry| {
+        log::verify_name(entry, trust_root)?;
+        log::index(entry)
+    };
+    entries.iter().map(index).collect()
 }
 
 /// Has the library verify what is claimed, as a bundle says it.
