@@ -39,8 +39,7 @@ pub(crate) fn verify(
         verifier = trust_root.restated();
     }
     demand::recorded(&claimed.bundle, profile)?;
-    let need = demand::need(&claimed.bundle, profile);
-    timestamps::pass_over_strangers(&mut claimed.bundle, need, trust_root);
+    timestamps::pass_over_strangers(&mut claimed.bundle, trust_root);
     demand::stamped(&claimed.bundle, profile)?;
     let stamped = timestamps::take_of_document(&mut claimed, trust_root)?;
     for time in &stamped {

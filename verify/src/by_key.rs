@@ -1,13 +1,12 @@
 //! Signatures of whoever holds a key.
 
 use jiff::Timestamp;
-use policies::{Demand, Flaw, FlawKind, LogDemand, LogIndex, Profile, PublicKey, Signature, Signer};
+use policies::{Flaw, FlawKind, LogDemand, LogIndex, Profile, PublicKey, Signature, Signer};
 use sigstore_verify::bundle::{ValidationOptions, validate_bundle_with_options};
 
 use crate::claimed::{Claimed, Content};
 use crate::flaw::of_library;
 use crate::key_signature::{self, Message};
-use crate::timestamps::Need;
 use crate::{TrustRoot, demand, log, old_attestation, recorded, signature_id, timestamps};
 
 /// Verifies what some material claims, in every respect that the profile demands.
@@ -37,11 +36,7 @@ pub(crate) fn verify(
             logged(&claimed, &signature, key, trust_root)?
         }
     };
-    let need = match profile.timestamp {
-        Demand::Required => Need::Stamp,
-        Demand::NotRequired => Need::None,
-    };
-    timestamps::pass_over_strangers(&mut claimed.bundle, need, trust_root);
+    timestamps::pass_over_strangers(&mut claimed.bundle, trust_root);
     demand::stamped(&claimed.bundle, profile)?;
     let seen = claimed.stamped.as_deref().unwrap_or(&signature);
     let stamped = timestamps::verify(&claimed.bundle, seen, trust_root)?;

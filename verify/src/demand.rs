@@ -8,7 +8,6 @@ use sigstore_verify::VerificationResult;
 use sigstore_verify::types::{Bundle, KindVersion, TransparencyLogEntry};
 
 use crate::flaw::flaw;
-use crate::timestamps::Need;
 
 /// Passes where a bundle has the log entries that a profile demands. Nothing of it is verified yet.
 ///
@@ -43,7 +42,7 @@ pub(crate) fn stamped(bundle: &Bundle, profile: Profile) -> Result<(), Flaw> {
     let tokens = &bundle.verification_material.timestamp_verification_data.rfc3161_timestamps;
     match profile.timestamp {
         Demand::Required if tokens.is_empty() => {
-            Err(flaw(FlawKind::Timestamp, "there is no signed timestamp beside the signature"))
+            Err(flaw(FlawKind::Timestamp, "there is no signed timestamp by an authority that is known"))
         }
         Demand::Required | Demand::NotRequired => Ok(()),
     }
@@ -91,15 +90,6 @@ pub(crate) fn past(times: &[Timestamp], kind: FlawKind) -> Result<(), Flaw> {
     match times.iter().find(|time| **time > now) {
         Some(time) => Err(flaw(kind, format_args!("signed at {time}, which is in the future"))),
         None => Ok(()),
-    }
-}
-
-/// Whether it takes a timestamp authority to tell when a signature under a certificate was made.
-pub(crate) fn need(bundle: &Bundle, profile: Profile) -> Need {
-    let by_log = bundle.verification_material.tlog_entries.iter().any(|entry| promised_time(entry).is_some());
-    match profile.timestamp {
-        Demand::NotRequired if by_log => Need::None,
-        Demand::Required | Demand::NotRequired => Need::Stamp,
     }
 }
 

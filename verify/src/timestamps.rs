@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use policies::{Flaw, FlawKind};
 use sigstore_verify::tsa::verify_timestamp_for_authority;
-use sigstore_verify::types::{Bundle, Rfc3161Timestamp, SignatureBytes};
+use sigstore_verify::types::{Bundle, SignatureBytes};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
@@ -19,31 +19,18 @@ use crate::flaw::flaw;
 /// What a timestamp says that it is (`id-ct-TSTInfo`), in DER. Its time follows.
 const CONTENT_TYPE: &[u8] = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x04";
 
-/// Takes the timestamps out that are by authorities that the trust root does not know, where the time of
-/// signing is not theirs to tell: others that are known tell it, or a log does, or nobody needs to.
+/// Takes the timestamps out that are by authorities that the trust root does not know. Whether what is left is
+/// enough is for others to say.
 ///
 /// A timestamp lies beside a signature and is not signed with it: whoever could put a strange one there could
-/// leave it out. Those that name a known authority stay and have to be right. Where nothing else tells a time
-/// that is needed, all stay, so that what is wrong is said.
-pub(crate) fn pass_over_strangers(bundle: &mut Bundle, need: Need, trust_root: &TrustRoot) {
+/// leave it out. Those that name a known authority stay and have to be right, and so has what is no timestamp
+/// at all.
+pub(crate) fn pass_over_strangers(bundle: &mut Bundle, trust_root: &TrustRoot) {
     let tokens = &mut bundle.verification_material.timestamp_verification_data.rfc3161_timestamps;
-    // What is no timestamp at all is nobody's.
-    let strange = |token: &Rfc3161Timestamp| {
+    tokens.retain(|token| {
         let token = token.signed_timestamp.as_bytes();
-        claimed_time(token).is_some() && !trust_root.knows_stamper(token)
-    };
-    if need == Need::None || !tokens.iter().all(strange) {
-        tokens.retain(|token| !strange(token));
-    }
-}
-
-/// Whether it takes a timestamp authority to tell when something was signed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Need {
-    /// It does: a timestamp is demanded, or nothing else tells a time that is needed.
-    Stamp,
-    /// It does not.
-    None,
+        claimed_time(token).is_none() || trust_root.knows_stamper(token)
+    });
 }
 
 /// What the statement of a signer's identity looks like in a timestamp by whoever has this certificate, in
