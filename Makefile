@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are `make run` and `make test`. `make help` lists the rest.
 CARGO ?= cargo
 
-.PHONY: help run test check unit e2e load bench fuzz deny clean
+.PHONY: help run test check unit e2e load bench fuzz mutants deny clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ bench: ## Measure the parts, each beside the least that its work could cost.
 
 fuzz: ## Feed every parser what nobody would write, a minute each.
 	scripts/fuzz
+
+mutants: ## Break what decides about signatures, one place at a time, and say what no test notices.
+	scripts/mutants
 
 deny: ## Check which crates the product is made of, under which licences and from where.
 	scripts/deny

@@ -47,11 +47,31 @@ impl MediaType {
     }
 }
 
-/// The tag under which cosign keeps the signatures of a digest: `<algorithm>-<hex>.sig`.
-///
-/// A sha512 digest has none: its 139 characters do not fit a tag.
-pub fn signature_tag(digest: &Digest) -> Option<Tag> {
-    format!("{}-{}.sig", digest.algorithm().as_str(), digest.hex()).parse().ok()
+/// What cosign keeps of an image under tags of its own.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Attachment {
+    /// Signatures.
+    Signatures,
+    /// Signed statements.
+    Attestations,
+    /// A bill of materials, which nobody signed.
+    Sbom,
+}
+
+impl Attachment {
+    /// The tag under which it is kept of a digest: `<prefix><algorithm>-<hex>.sig`, and so on. The prefix is empty
+    /// unless whoever signed chose one.
+    ///
+    /// There is none where that is no tag: for a sha512 digest, whose 139 characters are too many, and for a prefix
+    /// of more than 53 or of others than tags are made of.
+    pub fn tag(self, digest: &Digest, prefix: &str) -> Option<Tag> {
+        let kind = match self {
+            Self::Signatures => "sig",
+            Self::Attestations => "att",
+            Self::Sbom => "sbom",
+        };
+        format!("{prefix}{}-{}.{kind}", digest.algorithm().as_str(), digest.hex()).parse().ok()
+    }
 }
 
 #[cfg(test)]
@@ -96,12 +116,20 @@ mod tests {
     }
 
     #[test]
-    fn the_signature_tag_is_cosigns() {
+    fn what_cosign_attaches_has_cosigns_tags() {
         let digest = Digest::of(b"");
-        assert_eq!(
-            signature_tag(&digest).unwrap().as_str(),
-            "sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855.sig"
-        );
-        assert_eq!(signature_tag(&Digest::with(crate::Algorithm::Sha512, b"")), None);
+        let tag =
+            |kind: Attachment, prefix: &str| kind.tag(&digest, prefix).map(|tag| tag.as_str().to_owned());
+        let stem = "sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        for (kind, suffix) in
+            [(Attachment::Signatures, "sig"), (Attachment::Attestations, "att"), (Attachment::Sbom, "sbom")]
+        {
+            assert_eq!(tag(kind, "").unwrap(), format!("{stem}.{suffix}"));
+            assert_eq!(tag(kind, "prod-").unwrap(), format!("prod-{stem}.{suffix}"));
+            assert_eq!(tag(kind, "a/b"), None);
+            assert_eq!(kind.tag(&Digest::with(crate::Algorithm::Sha512, b""), ""), None);
+        }
+        assert!(tag(Attachment::Signatures, &"p".repeat(53)).is_some());
+        assert_eq!(tag(Attachment::Signatures, &"p".repeat(54)), None);
     }
 }

@@ -15,7 +15,7 @@ mod name;
 mod reference;
 mod verified;
 
-pub use artefact::{ArtefactLimits, signature_tag};
+pub use artefact::{ArtefactLimits, Attachment};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, Hasher, InvalidDigest};
 pub use endpoint::{Endpoint, InvalidEndpoint};

@@ -92,8 +92,14 @@ impl Tag {
         &self.0
     }
 
-    /// Whether this is the tag under which registries without a referrers API keep the list of referrers of a
-    /// digest: `<algorithm>-<hex>`, as the distribution specification's
+    /// The tag under which registries without a referrers API keep the list of referrers of a digest:
+    /// `<algorithm>-<hex>`. A sha512 digest is too long for one.
+    pub fn referrers_fallback(digest: &crate::Digest) -> Option<Self> {
+        format!("{}-{}", digest.algorithm().as_str(), digest.hex()).parse().ok()
+    }
+
+    /// Whether this is the [tag](Self::referrers_fallback) under which registries without a referrers API keep the
+    /// list of referrers of a digest: `<algorithm>-<hex>`, as the distribution specification's
     /// [referrers tag schema](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema) says.
     pub fn is_referrers_fallback(&self) -> bool {
         self.0
@@ -156,6 +162,9 @@ mod tests {
         let hex = "ab".repeat(32);
         let is = |text: &str| text.parse::<Tag>().unwrap().is_referrers_fallback();
         assert!(is(&format!("sha256-{hex}")));
+        let digest = crate::Digest::of(b"");
+        assert!(is(Tag::referrers_fallback(&digest).unwrap().as_str()));
+        assert_eq!(Tag::referrers_fallback(&crate::Digest::with(crate::Algorithm::Sha512, b"")), None);
         assert!(!is(&format!("sha256-{hex}.sig")));
         assert!(!is(&format!("sha512-{hex}")));
         assert!(!is("sha256-ab"));

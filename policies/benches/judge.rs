@@ -42,11 +42,13 @@ fn evidence(set: &PolicySet, subject: &Subject) -> Evidence {
             claims: Default::default(),
         };
         let signature = Signature {
+            id: Digest::of(signer.as_bytes()).hex(),
             subjects: vec![subject.digest],
             claim: Claim::Image,
             signer: Signer::Certificate(identity),
             integrated_time: Some(0),
             timestamps: Vec::new(),
+            entries: Vec::new(),
         };
         Facts { material: Digest::of(signer.as_bytes()), finding: Finding::Signed(signature) }.into()
     };

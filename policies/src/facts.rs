@@ -33,6 +33,9 @@ pub enum Finding {
 /// A signature whose every demanded check passed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Signature {
+    /// What it is called where it has to be told from others: the sha256, in hexadecimal, of the signature and
+    /// then its certificate in PEM, if a certificate vouches for the signer.
+    pub id: String,
     /// The images that it speaks of. It says nothing of any other.
     pub subjects: Vec<Digest>,
     /// What it says of them.
@@ -44,6 +47,19 @@ pub struct Signature {
     /// When timestamp authorities saw it, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timestamps: Vec<i64>,
+    /// Where in which logs it is recorded, as far as that was verified: none where no log was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<LogIndex>,
+}
+
+/// Where in a transparency log something is recorded. The log vouches for it.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct LogIndex {
+    /// The log, as its entries and trust roots name it, in hexadecimal: the sha256 of its key, and in the second
+    /// generation of logs of its name and its key.
+    pub log: String,
+    /// The index in the whole log, across all its pieces: the one that searching a log shows.
+    pub index: u64,
 }
 
 /// What a signature says of its subjects.
@@ -167,8 +183,8 @@ pub enum TrustRootRef {
 }
 
 /// Which checks are demanded of a signature. What a profile does not demand is still checked where it is there, but for
-/// certificate timestamps, and log entries that no demanded check needs: a policy that does without a log may be about
-/// signatures in logs that nobody here knows.
+/// certificate timestamps, log entries that no demanded check needs, and signed timestamps by authorities that are not
+/// known: a policy that does without may be about signatures in logs that nobody here knows.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Profile {
     /// What the transparency log must show.

@@ -34,7 +34,7 @@ mod verdict;
 pub use document::Document;
 pub use facts::{
     Attestation, Basis, CertificateIdentity, Claim, Demand, Evidence, Facts, Finding, Flaw, FlawKind,
-    LogDemand, Profile, Signature, Signer, TrustRootRef,
+    LogDemand, LogIndex, Profile, Signature, Signer, TrustRootRef,
 };
 pub use glob::{ImagePattern, InvalidGlob};
 pub use judge::{NoMatch, judge};

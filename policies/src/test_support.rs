@@ -60,11 +60,13 @@ pub(crate) fn signed(subjects: &[Digest], issuer: &str, san: &str) -> Finding {
     let identity =
         CertificateIdentity { issuer: issuer.into(), subjects: vec![san.into()], claims: Default::default() };
     Finding::Signed(Signature {
+        id: Digest::of(san.as_bytes()).hex(),
         subjects: subjects.to_vec(),
         claim: Claim::Image,
         signer: Signer::Certificate(identity),
         integrated_time: None,
         timestamps: Vec::new(),
+        entries: Vec::new(),
     })
 }
 

@@ -113,6 +113,11 @@ impl Authority {
         trusted_root::document(&self.certificates, &self.certificate_log, &self.logs, &self.timestamps)
     }
 
+    /// The certificates of those who issue to signers, in PEM: an intermediate, and the root above it.
+    pub fn certificate_authority(&self) -> String {
+        certificates::pem(self.certificates.chain())
+    }
+
     /// Makes a signature.
     ///
     /// # Panics

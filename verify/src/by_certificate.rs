@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use policies::{Demand, Flaw, FlawKind, LogDemand, Profile, Signature, Signer};
-use sigstore_verify::types::{Bundle, DerCertificate, LogIndex, MediaType};
+use sigstore_verify::types::{Bundle, DerCertificate, LogIndex, MediaType, TransparencyLogEntry};
 use sigstore_verify::{VerificationPolicy, VerificationResult, Verifier};
 
 use crate::claimed::{Claimed, Content};
 use crate::flaw::{flaw, of_library};
 use crate::notary::Notary;
-use crate::{TrustRoot, demand, old_attestation, signer, timestamps};
+use crate::{TrustRoot, demand, log, old_attestation, signature_id, signer, timestamps};
 
 /// Verifies what some material claims, in every respect that the profile demands.
 ///
@@ -31,12 +31,15 @@ pub(crate) fn verify(
         pass_over_strange_logs(&mut claimed, trust_root);
     }
     let mut verifier = trust_root.verifier();
+    let (recorded, mut entries) = (claimed.bundle.verification_material.tlog_entries.len(), Vec::new());
     if let Some(entry) = claimed.old_entry.take() {
         let restated = old_attestation::restate(&entry, &claimed, certificate.as_bytes(), trust_root)?;
         claimed.bundle.verification_material.tlog_entries.push(restated);
+        entries.push(entry.promised.index());
         verifier = trust_root.restated();
     }
     demand::recorded(&claimed.bundle, profile)?;
+    timestamps::pass_over_strangers(&mut claimed.bundle, trust_root);
     demand::stamped(&claimed.bundle, profile)?;
     let stamped = timestamps::take_of_document(&mut claimed, trust_root)?;
     for time in &stamped {
@@ -52,13 +55,29 @@ pub(crate) fn verify(
             timestamps = demand::stamps(&verified, &claimed.bundle);
         }
     }
+    let recorded = &claimed.bundle.verification_material.tlog_entries[..recorded];
+    entries.extend(indexes(recorded, trust_root)?);
     Ok(Signature {
+        id: signature_id::of(claimed.signature()?, Some(&certificate)),
         signer: Signer::Certificate(signer::read(&certificate)?),
         integrated_time,
         timestamps,
+        entries,
         subjects: claimed.subjects,
         claim: claimed.claim,
     })
+}
+
+/// Where entries are that the library verified, as far as that goes: see [`log::verify_name`].
+fn indexes(
+    entries: &[TransparencyLogEntry],
+    trust_root: &TrustRoot,
+) -> Result<Vec<policies::LogIndex>, Flaw> {
+    let index = |entry| {
+        log::verify_name(entry, trust_root)?;
+        log::index(entry)
+    };
+    entries.iter().map(index).collect()
 }
 
 /// Has the library verify what is claimed, as a bundle says it.

@@ -44,18 +44,8 @@ pub struct Candidates {
     pub beyond: Option<InvalidMaterial>,
 }
 
-/// The signatures that a manifest names, in its order. An index names none, and layers of another kind are
-/// skipped.
-///
-/// # Errors
-/// A manifest is refused whole where any of its signatures is beyond a limit: see [`Candidates::of`].
-pub fn candidates(manifest: &Manifest) -> Result<Vec<Candidate>, InvalidMaterial> {
-    let Candidates { list, beyond } = Candidates::of(manifest);
-    beyond.map_or(Ok(list), Err)
-}
-
 impl Candidates {
-    /// The signatures that a manifest names. An index names none, and layers of another kind are skipped.
+    /// The signatures that a manifest names, in its order. An index names none, and layers of another kind are skipped.
     ///
     /// Left out are those after the first 64, payloads larger than the limit of their kind, and annotations
     /// of more than 256 KiB.
@@ -164,8 +154,11 @@ mod tests {
         Manifest::parse(&content, None).unwrap()
     }
 
-    fn found_in(layers: &[Value]) -> Result<Vec<Candidate>, InvalidMaterial> {
-        candidates(&manifest(layers))
+    /// What is found where nothing is beyond a limit.
+    fn found_in(layers: &[Value]) -> Vec<Candidate> {
+        let Candidates { list, beyond } = Candidates::of(&manifest(layers));
+        assert_eq!(beyond, None);
+        list
     }
 
     #[test]
@@ -177,8 +170,7 @@ mod tests {
             layer(BUNDLE, 4, "nothing that counts"),
             layer("application/vnd.dev.sigstore.bundle+json;version=0.2", 5, ""),
             signature(3, "second"),
-        ])
-        .unwrap();
+        ]);
         let kinds: Vec<_> = found.iter().map(|found| (found.kind, found.size)).collect();
         let (simple, bundle) = (CandidateKind::SimpleSigning, CandidateKind::Bundle);
         assert_eq!(kinds, [(CandidateKind::Envelope, 1), (simple, 2), (bundle, 4), (bundle, 5), (simple, 3)]);
@@ -191,25 +183,25 @@ mod tests {
     fn an_index_names_no_signatures() {
         let document = json!({"mediaType": MediaType::OCI_INDEX, "manifests": [signature(1, "")]});
         let content = Verified::of(Bytes::from(document.to_string()));
-        assert_eq!(candidates(&Manifest::parse(&content, None).unwrap()), Ok(Vec::new()));
+        let found = Candidates::of(&Manifest::parse(&content, None).unwrap());
+        assert_eq!(found, Candidates { list: Vec::new(), beyond: None });
     }
 
     #[test]
-    fn a_manifest_beyond_a_limit_is_refused_whole_or_read_up_to_it() {
+    fn a_manifest_is_read_up_to_its_limits() {
         #[track_caller]
         fn check(layers: &[Value], within: usize, limit: &InvalidMaterial) {
-            assert_eq!(found_in(layers).as_ref(), Err(limit));
             let found = Candidates::of(&manifest(layers));
             assert_eq!((found.list.len(), found.beyond.as_ref()), (within, Some(limit)));
         }
         let full = vec![signature(PAYLOAD_LIMIT, "x"); SIGNATURES_LIMIT];
-        assert_eq!(found_in(&full).unwrap().len(), SIGNATURES_LIMIT);
+        assert_eq!(found_in(&full).len(), SIGNATURES_LIMIT);
         let over = vec![signature(1, "x"); SIGNATURES_LIMIT + 1];
         check(&over, SIGNATURES_LIMIT, &InvalidMaterial::TooManySignatures);
         let large = [signature(PAYLOAD_LIMIT + 1, "x"), signature(1, "x")];
         check(&large, 1, &InvalidMaterial::PayloadTooLarge { limit: PAYLOAD_LIMIT });
         for kind in [BUNDLE, MediaType::DSSE_ENVELOPE] {
-            assert!(found_in(&[layer(kind, DOCUMENT_LIMIT, "x")]).is_ok());
+            assert_eq!(found_in(&[layer(kind, DOCUMENT_LIMIT, "x")]).len(), 1);
             let large = [layer(kind, DOCUMENT_LIMIT + 1, "x"), signature(1, "x")];
             check(&large, 1, &InvalidMaterial::PayloadTooLarge { limit: DOCUMENT_LIMIT });
         }
@@ -220,7 +212,7 @@ mod tests {
     #[test]
     fn only_the_payload_that_was_named_makes_material() {
         for kind in [MediaType::SIMPLE_SIGNING, MediaType::DSSE_ENVELOPE, BUNDLE] {
-            let candidate = found_in(&[layer(kind, PAYLOAD.len(), "x")]).unwrap().remove(0);
+            let candidate = found_in(&[layer(kind, PAYLOAD.len(), "x")]).remove(0);
             let other = Verified::of(Bytes::from_static(b"other"));
             assert_eq!(
                 candidate.clone().material(other.clone()),

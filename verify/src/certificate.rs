@@ -44,7 +44,8 @@ pub(crate) fn parse(der: &[u8]) -> Result<Certificate, Flaw> {
         .map_err(|error| flaw(FlawKind::Malformed, format_args!("certificate is malformed: {error}")))
 }
 
-fn blocks(pem: &str) -> Result<Vec<DerCertificate>, Flaw> {
+/// Every certificate of a text, in DER.
+pub(crate) fn blocks(pem: &str) -> Result<Vec<DerCertificate>, Flaw> {
     let blocks = pem::parse_many(pem)
         .map_err(|error| flaw(FlawKind::Malformed, format_args!("certificate is no PEM: {error}")))?;
     blocks

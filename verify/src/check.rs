@@ -14,7 +14,7 @@ use crate::{Grounds, Material, by_certificate, by_key};
 /// The number in front goes up with every change in this crate by which any material could be found otherwise
 /// than before, be it only in words. The rest is the library and its version. Facts under another build are
 /// found anew, from material that is at hand.
-pub const BUILD: &str = "4+sigstore-verify-0.15.1";
+pub const BUILD: &str = "7+sigstore-verify-0.15.1";
 
 /// What cryptography says of some material: who signed what, or why it vouches for nothing.
 ///

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use oci::Digest;
 use policies::{Claim, Flaw, FlawKind};
-use sigstore_verify::types::{Artifact, ArtifactDigest, Bundle, HashAlgorithm, MessageSignature, Sha256Hash};
+use sigstore_verify::types::{
+    Artifact, ArtifactDigest, Bundle, HashAlgorithm, MessageSignature, Sha256Hash, SignatureContent,
+};
 
 use crate::envelope::Envelope;
 use crate::flaw::flaw;
@@ -140,6 +142,18 @@ impl Claimed {
             },
         }
         self
+    }
+
+    /// The signature itself.
+    ///
+    /// # Errors
+    /// [`FlawKind::Unsupported`] of what is signed in a way that is not known here.
+    pub(crate) fn signature(&self) -> Result<&[u8], Flaw> {
+        match &self.bundle.content {
+            SignatureContent::MessageSignature(message) => Ok(message.signature.as_bytes()),
+            SignatureContent::DsseEnvelope(envelope) => Ok(envelope.signature.sig.as_bytes()),
+            _ => Err(flaw(FlawKind::Unsupported, "what is signed is of an unknown kind")),
+        }
     }
 
     /// What the library is to find signed.

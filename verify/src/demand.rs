@@ -42,7 +42,7 @@ pub(crate) fn stamped(bundle: &Bundle, profile: Profile) -> Result<(), Flaw> {
     let tokens = &bundle.verification_material.timestamp_verification_data.rfc3161_timestamps;
     match profile.timestamp {
         Demand::Required if tokens.is_empty() => {
-            Err(flaw(FlawKind::Timestamp, "there is no signed timestamp beside the signature"))
+            Err(flaw(FlawKind::Timestamp, "there is no signed timestamp by an authority that is known"))
         }
         Demand::Required | Demand::NotRequired => Ok(()),
     }

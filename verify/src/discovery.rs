@@ -21,7 +21,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use oci::{Descriptor, Digest, MANIFEST_LIMIT, Manifest, Tag, Verified};
+use oci::{Attachment, Descriptor, Digest, MANIFEST_LIMIT, Manifest, Tag, Verified};
 
 use crate::material::SIGNATURES_LIMIT;
 use crate::{Candidate, CandidateKind, Candidates, InvalidMaterial, Material};
@@ -35,7 +35,16 @@ pub const MANIFESTS_LIMIT: usize = 128;
 /// The most bytes that all payloads of one image may have, by what manifests say of them.
 pub const TOTAL_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// Something to ask the registry for, in the repository that the image is in.
+/// Which of the places are looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Places {
+    /// All of them.
+    Every,
+    /// The tags of cosign's scheme.
+    Tags,
+}
+
+/// Something to ask the registry for, in the repository that the image is in, or that its signatures are in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ask {
     /// The manifest under a tag, for [`Plan::found_under_tag`].
@@ -89,6 +98,14 @@ impl Plan {
     ///
     /// A `sha512` digest is too long for a tag, so only the referrers API is asked about it.
     pub fn start(digest: Digest) -> (Self, Vec<Ask>) {
+        Self::start_at(digest, Places::Every, "")
+    }
+
+    /// A plan for an image whose signatures are kept otherwise than is usual, and what to ask for at first.
+    ///
+    /// The prefix is that of cosign's tags alone. With one that makes no [tag](Attachment::tag), none of those is
+    /// asked for.
+    pub fn start_at(digest: Digest, places: Places, tag_prefix: &str) -> (Self, Vec<Ask>) {
         let plan = Self {
             digest,
             pages: 0,
@@ -99,8 +116,16 @@ impl Plan {
             materials: BTreeMap::new(),
             beyond: None,
         };
-        let mut asks: Vec<_> = tags(&digest).map(Ask::Tag).collect();
-        asks.push(Ask::Referrers);
+        let attached =
+            [Attachment::Signatures, Attachment::Attestations].map(|kind| kind.tag(&digest, tag_prefix));
+        let mut asks: Vec<_> = attached.into_iter().flatten().map(Ask::Tag).collect();
+        match places {
+            Places::Every => {
+                asks.extend(Tag::referrers_fallback(&digest).map(Ask::Tag));
+                asks.push(Ask::Referrers);
+            }
+            Places::Tags => {}
+        }
         (plan, asks)
     }
 
@@ -213,13 +238,6 @@ impl Plan {
     fn limit(&mut self, limit: InvalidMaterial) {
         self.beyond.get_or_insert(limit);
     }
-}
-
-/// The tags under which signatures of a digest may be: those of cosign, and the one that stands in for the
-/// referrers API.
-fn tags(digest: &Digest) -> impl Iterator<Item = Tag> {
-    let stem = format!("{}-{}", digest.algorithm().as_str(), digest.hex());
-    [".sig", ".att", ""].into_iter().filter_map(move |suffix| format!("{stem}{suffix}").parse().ok())
 }
 
 #[cfg(test)]

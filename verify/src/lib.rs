@@ -21,7 +21,9 @@ mod log_entry;
 mod material;
 mod notary;
 mod old_attestation;
+mod private_authority;
 mod recorded;
+mod signature_id;
 mod signer;
 mod sigstore_bundle;
 mod simple_signing;
@@ -31,7 +33,7 @@ mod trust_root;
 mod unique_json;
 mod verify_bundle;
 
-pub use candidate::{Candidate, CandidateKind, Candidates, candidates};
+pub use candidate::{Candidate, CandidateKind, Candidates};
 pub use check::{BUILD, check};
 pub use grounds::Grounds;
 pub use material::{InvalidMaterial, Material};

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use oci::{Algorithm, Hasher};
 use policies::{Flaw, FlawKind};
+use sigstore_verify::crypto::VerificationKey;
 use sigstore_verify::types::{
     Checkpoint, InclusionProof, KindVersion, LogIndex, Sha256Hash, SignatureBytes, TransparencyLogEntry,
 };
@@ -43,6 +44,36 @@ pub(crate) fn verify(
     Ok(Some(time).filter(|_| entry.kind_version != KindVersion::HashedRekordV002))
 }
 
+/// Where in the log an entry is, once what it has of promise and proof is verified, and [whose](verify_name)
+/// they are.
+///
+/// # Errors
+/// [`FlawKind::LogEntry`] where nobody vouches for it. In the first generation of logs, which are in pieces, a
+/// proof is of the index in one piece: for the one in the whole, a promise alone vouches. Whoever could choose
+/// it at will could evade a revocation by it.
+pub(crate) fn index(entry: &TransparencyLogEntry) -> Result<policies::LogIndex, Flaw> {
+    let second = entry.kind_version == KindVersion::HashedRekordV002;
+    if entry.inclusion_promise.is_none() && !(second && entry.inclusion_proof.is_some()) {
+        return Err(broken("the log does not vouch for the index of the entry"));
+    }
+    Ok(policies::LogIndex { log: hex::encode(entry.log_id.key_id.as_bytes()), index: entry.log_index.get() })
+}
+
+/// Passes where it is the log that an entry names that vouches for it. Whatever promise and proof it has is
+/// verified already.
+///
+/// A promise is verified with the key of the log that is named. The library takes a checkpoint by any log that
+/// is trusted, and in an entry without a promise nothing else vouches for the name.
+///
+/// # Errors
+/// [`FlawKind::LogEntry`].
+pub(crate) fn verify_name(entry: &TransparencyLogEntry, trust_root: &TrustRoot) -> Result<(), Flaw> {
+    match (&entry.inclusion_promise, &entry.inclusion_proof) {
+        (None, Some(proof)) => verify_checkpoint(checkpoint(proof)?, entry, trust_root),
+        (Some(_), _) | (None, None) => Ok(()),
+    }
+}
+
 /// Passes where a trusted log promised this, at a time at which it was trusted.
 ///
 /// # Errors
@@ -59,7 +90,7 @@ fn verify_signed(
     promise: &[u8],
     trust_root: &TrustRoot,
 ) -> Result<(), Flaw> {
-    let id = Sha256Hash::try_from(log).map_err(|_| broken("the log's name is no sha256"))?;
+    let id = log_id(log)?;
     let key = trust_root.log_keys().key_at(&id, time);
     let key = key.ok_or_else(|| broken(&format!("no log {} is trusted at {time}", id.to_hex())))?;
     key.verify(promised(body, time, log, index), &SignatureBytes::new(promise.to_vec()))
@@ -72,8 +103,7 @@ fn verify_proof(
     proof: &InclusionProof,
     trust_root: &TrustRoot,
 ) -> Result<(), Flaw> {
-    let checkpoint = proof.checkpoint.checkpoint();
-    let checkpoint = checkpoint.ok_or_else(|| broken("the log's proof has no checkpoint"))?;
+    let checkpoint = checkpoint(proof)?;
     let (index, size) = match entry.kind_version {
         // What stands in the proof besides is what nobody signed.
         KindVersion::HashedRekordV002 => (entry.log_index.get(), checkpoint.tree_size()),
@@ -91,17 +121,37 @@ fn verify_proof(
     if root(leaf, index, size, &proof.hashes) != Some(*checkpoint.root_hash().as_bytes()) {
         return Err(broken("the log's proof does not lead to its checkpoint"));
     }
-    verify_checkpoint(checkpoint, trust_root)
+    verify_checkpoint(checkpoint, entry, trust_root)
 }
 
-/// Passes where a trusted log signed this. Others may have signed it too.
-fn verify_checkpoint(checkpoint: &Checkpoint, trust_root: &TrustRoot) -> Result<(), Flaw> {
-    let now = Timestamp::now();
-    let signed = checkpoint.signatures().iter().any(|signature| {
-        let mut keys = trust_root.log_keys().keys_by_hint(&signature.key_id, now);
-        keys.any(|key| key.verify(checkpoint.signed_data(), &signature.signature).is_ok())
+fn checkpoint(proof: &InclusionProof) -> Result<&Checkpoint, Flaw> {
+    proof.checkpoint.checkpoint().ok_or_else(|| broken("the log's proof has no checkpoint"))
+}
+
+/// Passes where the log that the entry names signed this, and is trusted. Others may have signed it too.
+fn verify_checkpoint(
+    checkpoint: &Checkpoint,
+    entry: &TransparencyLogEntry,
+    trust_root: &TrustRoot,
+) -> Result<(), Flaw> {
+    let id = log_id(entry.log_id.key_id.as_bytes())?;
+    let key = trust_root.log_keys().key_started_by(&id, Timestamp::now());
+    let hint = id.as_bytes().first_chunk();
+    let mut signatures = checkpoint.signatures().iter();
+    let signed = signatures.any(|signature| {
+        let named = hint == Some(signature.key_id.as_bytes());
+        let by = |key: &VerificationKey| key.verify(checkpoint.signed_data(), &signature.signature).is_ok();
+        named && key.is_some_and(by)
     });
-    if signed { Ok(()) } else { Err(broken("the log's checkpoint is signed by no log that is trusted")) }
+    if signed {
+        Ok(())
+    } else {
+        Err(broken("the log's checkpoint is not signed by the log, or it is not trusted"))
+    }
+}
+
+fn log_id(name: &[u8]) -> Result<Sha256Hash, Flaw> {
+    Sha256Hash::try_from(name).map_err(|_| broken("the log's name is no sha256"))
 }
 
 /// The root that a path leads to, if it is as long as it has to be ([RFC

@@ -77,6 +77,11 @@ pub(crate) fn read(annotations: &BTreeMap<String, String>, of: Of) -> Result<Opt
 }
 
 impl Promised {
+    /// Where in the log it is, once the promise is verified: the log signed that too.
+    pub(crate) fn index(&self) -> policies::LogIndex {
+        policies::LogIndex { log: hex::encode(&self.log), index: self.index.get() }
+    }
+
     /// This as the library has it.
     pub(crate) fn for_library(self, kind: KindVersion) -> TransparencyLogEntry {
         let log = LogId::new(LogKeyId::new(self.log));

@@ -7,6 +7,9 @@ use jiff::tz::TimeZone;
 use policies::{Flaw, FlawKind};
 use sigstore_verify::tsa::verify_timestamp_for_authority;
 use sigstore_verify::types::{Bundle, SignatureBytes};
+use x509_cert::Certificate;
+use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::ext::pkix::SubjectKeyIdentifier;
 
 use crate::TrustRoot;
 use crate::claimed::Claimed;
@@ -16,11 +19,41 @@ use crate::flaw::flaw;
 /// What a timestamp says that it is (`id-ct-TSTInfo`), in DER. Its time follows.
 const CONTENT_TYPE: &[u8] = b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x04";
 
+/// Takes the timestamps out that are by authorities that the trust root does not know. Whether what is left is
+/// enough is for others to say.
+///
+/// A timestamp lies beside a signature and is not signed with it: whoever could put a strange one there could
+/// leave it out. Those that name a known authority stay and have to be right, and so has what is no timestamp
+/// at all.
+pub(crate) fn pass_over_strangers(bundle: &mut Bundle, trust_root: &TrustRoot) {
+    let tokens = &mut bundle.verification_material.timestamp_verification_data.rfc3161_timestamps;
+    tokens.retain(|token| {
+        let token = token.signed_timestamp.as_bytes();
+        claimed_time(token).is_none() || trust_root.knows_stamper(token)
+    });
+}
+
+/// What the statement of a signer's identity looks like in a timestamp by whoever has this certificate, in
+/// DER: its issuer and serial number, or its key identifier (RFC 5652, 5.3).
+pub(crate) fn marks(certificate: &[u8]) -> Vec<Vec<u8>> {
+    let Ok(certificate) = Certificate::from_der(certificate) else {
+        // Nothing can verify by it either.
+        return Vec::new();
+    };
+    let content = &certificate.tbs_certificate;
+    let name =
+        content.issuer.to_der().and_then(|issuer| Ok([issuer, content.serial_number.to_der()?].concat()));
+    let key = content.get::<SubjectKeyIdentifier>().ok().flatten().and_then(|(_, key)| {
+        let key = key.0.as_bytes();
+        Some([&[0x80, u8::try_from(key.len()).ok()?], key].concat())
+    });
+    name.ok().into_iter().chain(key).collect()
+}
+
 /// When timestamp authorities saw something.
 ///
 /// # Errors
-/// [`FlawKind::Timestamp`] where one does not verify. A timestamp that is there has to be right: it is never
-/// passed over.
+/// [`FlawKind::Timestamp`] where one does not verify.
 pub(crate) fn verify(bundle: &Bundle, seen: &[u8], trust_root: &TrustRoot) -> Result<Vec<Timestamp>, Flaw> {
     let tokens = &bundle.verification_material.timestamp_verification_data.rfc3161_timestamps;
     if tokens.is_empty() {

@@ -12,6 +12,7 @@ use sigstore_verify::types::{Sha256Hash, TimeRange, TsaAuthority};
 use thiserror::Error;
 
 use crate::notary::Notary;
+use crate::{private_authority, timestamps};
 
 /// The most bytes that a trust root may have. The public ones have about seven thousand.
 const LIMIT: usize = 1024 * 1024;
@@ -31,6 +32,8 @@ pub struct TrustRoot {
     /// Believes [our own log](Notary) in place of those of the root.
     restated: Verifier,
     log_keys: Keyring,
+    /// How timestamps name the authorities that are known.
+    stampers: Vec<Vec<u8>>,
 }
 
 /// Why some text is no trust root. Whoever gets this keeps the last good one.
@@ -98,7 +101,10 @@ impl TrustRoot {
         let verifier = Verifier::new(&root).map_err(unusable)?;
         let log_keys = root.rekor_keys().map_err(unusable)?;
         let restated = Notary::get().map_err(unusable)?.verifier(root.clone()).map_err(unusable)?;
-        Ok(Self { id, root, verifier, restated, log_keys })
+        let authorities = root.tsa_authorities();
+        let stampers = authorities.iter().flat_map(|authority| timestamps::marks(authority.leaf.as_bytes()));
+        let stampers = stampers.collect();
+        Ok(Self { id, root, verifier, restated, log_keys, stampers })
     }
 
     /// What distinguishes this root from every other: the digest of the text that it was read from.
@@ -125,6 +131,33 @@ impl TrustRoot {
             reason = "each part was found to be usable in the root that it is from"
         )]
         Self::build(id, root).expect("parts of roots that can be used")
+    }
+
+    /// The root of whom another trusts, but for certificates: those have to be by authorities whose own are
+    /// these, in PEM, at most eight and 1 MiB. They are trusted for as long as they say.
+    ///
+    /// Certificates of a company's own authority lack what Sigstore's have. Without a timestamp of a certificate
+    /// log that `base` knows, they count where none is [demanded](policies::Profile::certificate_timestamp).
+    /// They have to be for signing code, and to name an issuer as Sigstore's do.
+    ///
+    /// # Errors
+    /// One certificate that is not an authority's refuses the whole.
+    pub fn with_certificate_authority(pem: &str, base: &Self) -> Result<Self, InvalidTrustRoot> {
+        if pem.len() > LIMIT {
+            return Err(InvalidTrustRoot::TooLarge);
+        }
+        let mut root = base.root.clone();
+        root.certificate_authorities =
+            private_authority::read(pem).map_err(|error| InvalidTrustRoot::Unusable(error.into()))?;
+        if root.certificate_authorities.is_empty() {
+            return Err(InvalidTrustRoot::Nobody);
+        }
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        // No text of a root begins like this, and no other root that is made of others.
+        hasher.update(b"certified by\n");
+        hasher.update(base.id.hash());
+        hasher.update(pem.as_bytes());
+        Self::build(hasher.finish(), root)
     }
 
     fn composed_id(certificates: &Self, logs: &Self, timestamps: &Self) -> Digest {
@@ -169,6 +202,13 @@ impl TrustRoot {
 
     pub(crate) fn timestamp_authorities(&self) -> Vec<TsaAuthority> {
         self.root.tsa_authorities()
+    }
+
+    /// Whether a timestamp says that it is by an authority that is trusted at any time. Nothing vouches for
+    /// that.
+    pub(crate) fn knows_stamper(&self, token: &[u8]) -> bool {
+        let named = |mark: &Vec<u8>| token.windows(mark.len()).any(|window| window == mark.as_slice());
+        self.stampers.iter().any(named)
     }
 
     /// Whether a log of this name (the sha256 of its key) is trusted at any time.

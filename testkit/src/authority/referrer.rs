@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use oci::{Descriptor, Digest, MediaType};
+use oci::{Descriptor, Digest, MediaType, Tag};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -104,8 +104,12 @@ pub fn referrers_index(referrers: &[Referrer], indexed: IndexedAs) -> Bytes {
 
 /// The tag that the index of an image's artefacts is looked for under, where there is no referrers endpoint:
 /// `sha256-<hex>`.
+///
+/// # Panics
+/// Of a digest that is no sha256, which has none.
+#[expect(clippy::expect_used, reason = "it says so")]
 pub fn referrers_tag(subject: &Digest) -> String {
-    format!("{}-{}", subject.algorithm().as_str(), subject.hex())
+    Tag::referrers_fallback(subject).expect("a sha256").as_str().to_owned()
 }
 
 fn list(referrer: &Referrer, indexed: IndexedAs) -> Listed<'_> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use oci::{Digest, MediaType};
+use oci::{Attachment, Digest, MediaType};
 use serde::Serialize;
 
 use super::SignedLayer;
@@ -25,15 +25,26 @@ pub struct SignatureManifest {
 }
 
 impl SignatureManifest {
-    /// The tag that the signatures of an image are looked for under: `sha256-<hex>.sig`.
+    /// The tag that the signatures of an image are looked for under.
+    ///
+    /// # Panics
+    /// Of a digest that is no sha256, which has none.
     pub fn tag_for(digest: &Digest) -> String {
-        format!("{}-{}.sig", digest.algorithm().as_str(), digest.hex())
+        tag(Attachment::Signatures, digest)
     }
 
-    /// The tag that the attestations of an image are looked for under: `sha256-<hex>.att`.
+    /// The tag that the attestations of an image are looked for under.
+    ///
+    /// # Panics
+    /// Of a digest that is no sha256, which has none.
     pub fn attestation_tag_for(digest: &Digest) -> String {
-        format!("{}-{}.att", digest.algorithm().as_str(), digest.hex())
+        tag(Attachment::Attestations, digest)
     }
+}
+
+#[expect(clippy::expect_used, reason = "the functions above say so")]
+fn tag(kind: Attachment, digest: &Digest) -> String {
+    kind.tag(digest, "").expect("a sha256").as_str().to_owned()
 }
 
 /// The fields in the order in which cosign writes them.
@@ -200,9 +211,8 @@ mod tests {
     #[test]
     fn signatures_are_looked_for_under_the_tag_that_cosign_uses() {
         let digest = Digest::of(b"image");
-        let tag = oci::signature_tag(&digest).unwrap();
-        assert_eq!(SignatureManifest::tag_for(&digest), tag.as_str());
         let hex = digest.hex();
+        assert_eq!(SignatureManifest::tag_for(&digest), format!("sha256-{hex}.sig"));
         assert_eq!(SignatureManifest::attestation_tag_for(&digest), format!("sha256-{hex}.att"));
     }
 }

@@ -71,6 +71,16 @@ fn every_place_is_asked_at_first() {
 }
 
 #[test]
+fn signatures_that_are_kept_otherwise_are_asked_for_where_they_are() {
+    let prefixed = |suffix: &str| Ask::Tag(format!("prod-{}", tag(suffix).as_str()).parse().unwrap());
+    let (_, asks) = Plan::start_at(image(), Places::Every, "prod-");
+    assert_eq!(asks, [prefixed(".sig"), prefixed(".att"), Ask::Tag(tag("")), Ask::Referrers]);
+    let (_, asks) = Plan::start_at(image(), Places::Tags, "prod-");
+    assert_eq!(asks, [prefixed(".sig"), prefixed(".att")]);
+    assert_eq!(Plan::start_at(image(), Places::Tags, "no tag/").1, []);
+}
+
+#[test]
 fn every_signature_of_a_tagged_manifest_is_asked_for() {
     let layers = [
         descriptor(MediaType::SIMPLE_SIGNING, b"signature"),

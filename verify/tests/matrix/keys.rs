@@ -10,7 +10,7 @@ use crate::cases::{
 };
 use crate::keyless::caught_by;
 
-fn public(key: &ManagedKey) -> PublicKey {
+pub(crate) fn public(key: &ManagedKey) -> PublicKey {
     let hashes = [HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512];
     let hash = hashes.into_iter().find(|hash| hash.as_str() == key.kind().hash_algorithm());
     PublicKey { der: key.public_der().into(), hash: hash.unwrap() }

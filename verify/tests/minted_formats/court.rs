@@ -10,7 +10,7 @@ use testkit::authority::{
     Authority, BundleVersion, Minted, Recipe, SignatureManifest, attestation_manifest, referrer,
     signature_manifest,
 };
-use verify::{Grounds, Material, TrustRoot, candidates, check};
+use verify::{Candidates, Grounds, Material, TrustRoot, check};
 
 use crate::MANIFEST;
 
@@ -107,7 +107,7 @@ fn referring(bundle: &Value) -> (Bytes, MediaType, Bytes) {
 
 fn fetched((manifest, media_type, payload): (Bytes, MediaType, Bytes)) -> Material {
     let manifest = Manifest::parse(&Verified::of(manifest), Some(&media_type)).unwrap();
-    let [candidate] = &candidates(&manifest).unwrap()[..] else {
+    let [candidate] = &Candidates::of(&manifest).list[..] else {
         panic!("not one signature");
     };
     candidate.clone().material(Verified::of(payload)).unwrap()

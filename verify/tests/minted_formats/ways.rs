@@ -106,8 +106,8 @@ impl Way {
             Attack::PromiseOnly => unless(layer || self.form == V01, FlawKind::LogEntry),
             // A layer has no room for a proof.
             Attack::EditedProof | Attack::ForgedCheckpoint => unless(layer, FlawKind::LogEntry),
-            Attack::NoStamp => unless(self.promised(), FlawKind::Timestamp),
-            Attack::StampByStranger | Attack::StampOfAnother => Some(FlawKind::Timestamp),
+            Attack::NoStamp | Attack::StampByStranger => unless(self.promised(), FlawKind::Timestamp),
+            Attack::StampOfAnother => Some(FlawKind::Timestamp),
         }
     }
 }

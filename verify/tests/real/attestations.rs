@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use oci::{Digest, Manifest, Verified};
 use policies::{Attestation, Claim, FlawKind, Signature};
 use serde_json::{Value, json};
-use verify::{CandidateKind, Material, TrustRoot, candidates};
+use verify::{CandidateKind, Candidates, Material, TrustRoot};
 
 use crate::legacy::Sample;
 use crate::shared::{Annotations, BUNDLE, CERTIFICATE, folder, json, of_kind, refused, signed};
@@ -25,7 +25,7 @@ fn tagged(layout: &Path, end: &str) -> (Digest, Vec<Material>) {
         Some((image, blob(&manifest["digest"].as_str()?.parse().unwrap())))
     });
     let (image, manifest) = found.next().unwrap();
-    let candidates = candidates(&Manifest::parse(&manifest, None).unwrap()).unwrap();
+    let candidates = Candidates::of(&Manifest::parse(&manifest, None).unwrap()).list;
     let materials = candidates.into_iter().map(|candidate| {
         let payload = blob(&candidate.payload);
         candidate.material(payload).unwrap()

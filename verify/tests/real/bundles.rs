@@ -128,5 +128,5 @@ fn a_bundle_that_was_edited_is_refused() {
         &root,
         FlawKind::Malformed,
     );
-    refused(&material(&good), &TrustRoot::staging().unwrap(), FlawKind::Timestamp);
+    refused(&material(&good), &TrustRoot::staging().unwrap(), FlawKind::LogEntry);
 }

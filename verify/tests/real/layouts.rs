@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use oci::{Digest, Manifest, Verified};
 use serde_json::Value;
-use verify::{TrustRoot, candidates};
+use verify::{Candidates, TrustRoot};
 
 use crate::shared::{folder, json, signed};
 
@@ -48,7 +48,7 @@ fn the_signatures_of_real_images_are_found_and_verify() {
         let manifests = signature_manifests(&layout);
         assert_eq!(manifests.len(), 1, "{}", layout.display());
         for (digest, manifest) in manifests {
-            let found = candidates(&manifest).unwrap();
+            let found = Candidates::of(&manifest).list;
             assert_eq!(found.len(), known["signatures"].as_array().unwrap().len());
             for (candidate, known) in found.into_iter().zip(known["signatures"].as_array().unwrap()) {
                 let payload = blob(&layout, &candidate.payload);
