@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::cue::sandbox;
+
 /// The answer to every question that a command is asked: exit codes 0, 1 and 2.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answer {
@@ -68,6 +70,17 @@ enum Command {
     },
     /// Verify one Sigstore bundle, as the conformance suite of Sigstore clients asks.
     VerifyBundle(verify_bundle::VerifyBundle),
+    /// Give up rights and become the `cue` program, for one question.
+    #[command(hide = true)]
+    CueSandbox {
+        /// The program.
+        program: PathBuf,
+        /// The only directory that it may read.
+        directory: PathBuf,
+        /// What it is started with.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Work on policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -121,6 +134,9 @@ fn command(command: Command) -> anyhow::Result<Answer> {
             verify::verify(&image, &policies, config.as_deref(), output)
         }
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
+        Command::CueSandbox { program, directory, arguments } => {
+            Err(sandbox::enter(&program, &directory, &arguments))
+        }
         Command::Policy(PolicyCommand::Check { files }) => policy::check(&files),
     }
 }

@@ -118,6 +118,8 @@ pub struct Policies {
     pub directory: Option<PathBuf>,
     /// What becomes of an image at admission that no policy matches.
     pub no_match: NoMatch,
+    /// The `cue` program, for policies that are written in CUE; without it they cannot be evaluated.
+    pub cue: Option<PathBuf>,
 }
 
 /// One registry that images come from.

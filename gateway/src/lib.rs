@@ -7,6 +7,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod content;
+pub mod cue;
 mod decision;
 mod listen;
 mod material;

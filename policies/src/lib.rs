@@ -15,6 +15,7 @@ mod identity;
 mod index;
 mod judge;
 mod key;
+mod language;
 mod match_resource;
 mod matching;
 mod node;
@@ -39,6 +40,7 @@ pub use facts::{
 pub use glob::{ImagePattern, InvalidGlob};
 pub use judge::{NoMatch, judge};
 pub use key::{HashAlgorithm, PublicKey};
+pub use language::{Answers, Language, Outcome, Program, Question};
 pub use matching::Matching;
 pub use problem::{LoadError, Problem, Warning};
 pub use public_keys::InvalidKeys;

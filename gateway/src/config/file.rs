@@ -151,6 +151,7 @@ impl wire::File {
             policies: Policies {
                 directory: self.policies.directory,
                 no_match: self.policies.no_match.into(),
+                cue: self.policies.cue.program,
             },
             upstreams,
             log: Log { format: self.log.format.into(), level: self.log.level },

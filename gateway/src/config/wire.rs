@@ -94,6 +94,14 @@ pub(super) enum TrustSource {
 pub(super) struct Policies {
     pub(super) directory: Option<PathBuf>,
     pub(super) no_match: NoMatch,
+    #[serde(deserialize_with = "null_is_default")]
+    pub(super) cue: Cue,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Cue {
+    pub(super) program: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -180,7 +188,7 @@ impl Default for Admin {
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { directory: None, no_match: NoMatch::Deny }
+        Self { directory: None, no_match: NoMatch::Deny, cue: Cue::default() }
     }
 }
 
