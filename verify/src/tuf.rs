@@ -134,15 +134,7 @@ impl Repository {
             None => (own(read("root.json", &self.anchor)?)?, Kept::new(self.id, &self.anchor)),
         };
         let floor = Floor::of(&kept, &root);
-        Ok(Refresh {
-            target: self.target.clone(),
-            now,
-            kept,
-            root,
-            new_roots: 0,
-            floor,
-            stage: Stage::Root,
-        })
+        Ok(Refresh { target: self.target.clone(), now, kept, root, new_roots: 0, floor, stage: Stage::Root })
     }
 
     /// Runs over a repository that is all in one archive, at a time in seconds since 1970. Targets are in this folder
@@ -175,7 +167,11 @@ impl Refresh {
     pub fn want(&self) -> Option<Want> {
         let consistent = self.root.signed().consistent_snapshot;
         let versioned = |version: u64, role: &str| {
-            if consistent { format!("{version}.{}.json", path_of(role)) } else { format!("{}.json", path_of(role)) }
+            if consistent {
+                format!("{version}.{}.json", path_of(role))
+            } else {
+                format!("{}.json", path_of(role))
+            }
         };
         let (place, path, limit) = match &self.stage {
             Stage::Root => {
@@ -277,9 +273,10 @@ impl Refresh {
         let new = read::<sigstore_tuf::Timestamp>("timestamp.json", bytes)?;
         check_by_root(&new, self.root.signed(), "timestamp")?;
         let pinned = |timestamp: &sigstore_tuf::Timestamp| {
-            timestamp.snapshot_meta().cloned().ok_or_else(|| {
-                TufError::malformed("timestamp.json", "it does not speak of snapshot.json")
-            })
+            timestamp
+                .snapshot_meta()
+                .cloned()
+                .ok_or_else(|| TufError::malformed("timestamp.json", "it does not speak of snapshot.json"))
         };
         if let Some(trusted) = &self.floor.timestamp {
             not_below("timestamp", trusted.signed().version, new.signed().version)?;
@@ -456,7 +453,8 @@ fn check_hashes(file: &str, bytes: &[u8], hashes: &BTreeMap<String, String>) -> 
 /// Where a target is: under its hash, where the repository has consistent snapshots.
 fn target_path(target: &str, file: &TargetFile, consistent: bool) -> String {
     let hash = file.hashes.get("sha256").or_else(|| file.hashes.get("sha512"));
-    let (folder, name) = target.rsplit_once('/').map_or((None, target), |(folder, name)| (Some(folder), name));
+    let (folder, name) =
+        target.rsplit_once('/').map_or((None, target), |(folder, name)| (Some(folder), name));
     let name = match hash {
         Some(hash) if consistent => format!("{}.{}", path_of(hash), path_of(name)),
         Some(_) | None => path_of(name),
@@ -468,8 +466,13 @@ fn target_path(target: &str, file: &TargetFile, consistent: bool) -> String {
 /// A name as a segment of a path. A name of dots alone would be a way out of the folder.
 fn path_of(name: &str) -> String {
     let dots = name.bytes().all(|byte| byte == b'.');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') || (byte == b'.' && !dots);
+    let plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') || (byte == b'.' && !dots)
+    };
     name.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

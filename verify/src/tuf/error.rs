@@ -102,10 +102,7 @@ impl TufError {
         }
     }
 
-    pub(super) fn malformed(
-        file: &str,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub(super) fn malformed(file: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Malformed { file: file.to_owned(), source: source.into() }
     }
 

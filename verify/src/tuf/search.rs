@@ -62,8 +62,7 @@ impl Search {
         let Some(delegations) = &targets.delegations else { return Ok(()) };
         let mut edges = Vec::new();
         for delegated in &delegations.roles {
-            let matches =
-                delegated.matches_path(target).map_err(|error| TufError::malformed(role, error))?;
+            let matches = delegated.matches_path(target).map_err(|error| TufError::malformed(role, error))?;
             // The four roles of the root are nobody's to delegate.
             if !matches || ["root", "timestamp", "snapshot", "targets"].contains(&delegated.name.as_str()) {
                 continue;

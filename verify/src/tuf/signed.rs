@@ -66,11 +66,7 @@ pub(super) fn check<T: Role>(
     if signed.len() >= role.threshold {
         Ok(())
     } else {
-        Err(TufError::Unsigned {
-            role: name.to_owned(),
-            signed: signed.len(),
-            threshold: role.threshold,
-        })
+        Err(TufError::Unsigned { role: name.to_owned(), signed: signed.len(), threshold: role.threshold })
     }
 }
 
