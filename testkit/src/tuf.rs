@@ -26,10 +26,23 @@ pub struct TufRepository {
     pub consistent: bool,
     /// The targets of the first role.
     pub targets: BTreeMap<String, Vec<u8>>,
-    /// Delegations of the targets role: name, path pattern, whether it terminates, and the targets of it.
-    pub delegated: Vec<(String, String, bool, BTreeMap<String, Vec<u8>>)>,
+    /// Delegations of the targets role.
+    pub delegated: Vec<Delegated>,
     /// Everything that was ever published, by path: metadata, and targets below `targets/`.
     pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// A role that the targets role delegates to.
+#[derive(Clone, Debug)]
+pub struct Delegated {
+    /// Its name. Its keys are in [`TufRepository::keys`].
+    pub name: String,
+    /// Which targets it may vouch for.
+    pub pattern: String,
+    /// Whether nobody is asked after it.
+    pub terminating: bool,
+    /// What it vouches for.
+    pub targets: BTreeMap<String, Vec<u8>>,
 }
 
 const ROLES: [&str; 4] = ["root", "timestamp", "snapshot", "targets"];
@@ -97,7 +110,7 @@ impl TufRepository {
     pub fn publish(&mut self) {
         self.publish_root();
         let mut meta = Map::new();
-        for (name, _, _, targets) in self.delegated.clone() {
+        for Delegated { name, targets, .. } in self.delegated.clone() {
             let signed = self.head("targets", &name, json!({"targets": self.describe(&targets)}));
             meta.insert(format!("{name}.json"), self.put(&name, &signed));
             self.lay_out(&targets);
@@ -134,16 +147,16 @@ impl TufRepository {
     }
 
     fn delegations(&self) -> Value {
-        let keys = self.delegated.iter().flat_map(|(name, ..)| &self.keys[name]);
+        let keys = self.delegated.iter().flat_map(|role| &self.keys[&role.name]);
         let keys = keys.map(|seed| entry(seed)).collect::<Map<_, _>>();
         let roles: Vec<Value> = self
             .delegated
             .iter()
-            .map(|(name, pattern, terminating, _)| {
-                let mut role = self.role(name);
-                role["name"] = json!(name);
-                role["paths"] = json!([pattern]);
-                role["terminating"] = json!(terminating);
+            .map(|delegated| {
+                let mut role = self.role(&delegated.name);
+                role["name"] = json!(delegated.name);
+                role["paths"] = json!([delegated.pattern]);
+                role["terminating"] = json!(delegated.terminating);
                 role
             })
             .collect();
@@ -154,7 +167,7 @@ impl TufRepository {
         body["_type"] = json!(kind);
         body["spec_version"] = json!("1.0.31");
         body["version"] = json!(self.version.get(role).unwrap_or(&1));
-        body["expires"] = json!(self.expires.get(role).unwrap_or(&self.expires["targets"]));
+        body["expires"] = json!(self.expires.get(role).unwrap_or_else(|| &self.expires["targets"]));
         body
     }
 
@@ -172,7 +185,7 @@ impl TufRepository {
 
     /// Signs a role's metadata, and describes the file for the role above.
     fn put(&mut self, role: &str, signed: &Value) -> Value {
-        let signers = self.signing.get(role).unwrap_or(&self.keys[role]);
+        let signers = self.signing.get(role).unwrap_or_else(|| &self.keys[role]);
         let file = sign(signed, signers);
         let version = &signed["version"];
         let file_name = role.replace('/', "%2F");

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use testkit::authority::Authority;
 use testkit::mirror::Mirror;
 use testkit::tuf::TufRepository;
 
-use crate::stage::{Gateway, HOST, Stage};
+use crate::stage::{Gateway, HOST, POLICY, Stage};
 
 /// A stage whose trust root is in a repository.
 struct Trusted {
@@ -165,4 +167,31 @@ async fn what_the_repositorys_keys_did_not_sign_changes_nothing() {
         repository.update(&other);
     })
     .await;
+}
+
+/// Puts a `TrustRoot` object in force, and the stage's policy on it.
+fn rest_on(stage: &Stage, spec: &str) {
+    let object =
+        "apiVersion: policy.sigstore.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: theirs}\nspec: ";
+    stage.policy("root.yaml", &format!("{object}{spec}\n"));
+    let keyless = "    - ctlog: {trustRootRef: theirs}\n      keyless:\n        trustRootRef: theirs\n";
+    stage.policy("acme.yaml", &POLICY.replace("    - keyless:\n", keyless));
+}
+
+#[tokio::test]
+async fn a_policy_may_rest_on_a_trust_root_object() {
+    let trusted = Trusted::new().await;
+    let image = trusted.image(6);
+    let root = STANDARD.encode(trusted.repository.root(1));
+    rest_on(&trusted.stage, &format!("{{remote: {{mirror: '{}', root: {root}}}}}", trusted.mirror.url()));
+    let gateway = trusted.stage.gateway().await;
+    ready(&gateway).await;
+    assert_eq!(gateway.denial(&image).await, "");
+    gateway.stop().await;
+    let archive = STANDARD.encode([0x1f, 0x8b, 8, 0]);
+    rest_on(&trusted.stage, &format!("{{repository: {{mirrorFS: {archive}, root: {root}}}}}"));
+    let gateway = trusted.stage.gateway().await;
+    let response = gateway.validate(&[&image]).await;
+    assert_eq!((&response["allowed"], &response["status"]["code"]), (&false.into(), &503.into()));
+    gateway.stop().await;
 }

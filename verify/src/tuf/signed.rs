@@ -99,15 +99,16 @@ struct Usable {
 fn usable(key: &Key) -> Option<Usable> {
     let scheme = key.signing_scheme().ok()?;
     let text = key.keyval.public.trim();
-    let der = match scheme {
-        _ if text.starts_with("-----BEGIN") => DerPublicKey::from_pem(text).ok()?,
-        SigningScheme::Ed25519 => DerPublicKey::new(hex::decode(format!("{ED25519_PREFIX}{text}")).ok()?),
-        SigningScheme::EcdsaP256Sha256 => {
-            DerPublicKey::new(hex::decode(format!("{P256_PREFIX}{text}")).ok()?)
-        }
-        // Each of the other schemes has its keys in PEM, or signs something other than the metadata.
-        _ => return None,
+    let der = if text.starts_with("-----BEGIN") {
+        DerPublicKey::from_pem(text).ok()?
+    } else if scheme == SigningScheme::Ed25519 {
+        DerPublicKey::new(hex::decode(format!("{ED25519_PREFIX}{text}")).ok()?)
+    } else if scheme == SigningScheme::EcdsaP256Sha256 {
+        DerPublicKey::new(hex::decode(format!("{P256_PREFIX}{text}")).ok()?)
+    } else {
+        return None;
     };
+    // What else there is signs something other than the metadata, or is no scheme of the specification.
     let known = matches!(
         scheme,
         SigningScheme::EcdsaP256Sha256

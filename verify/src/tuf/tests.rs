@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 
 use super::*;
 use testkit::authority::Authority;
-use testkit::tuf::{TufRepository, sign};
+use testkit::tuf::{Delegated, TufRepository, sign};
 
 /// 2026-11-01.
 const NOW: i64 = 1_793_491_200;
@@ -131,7 +131,12 @@ fn a_role_that_is_left_out_goes_back_to_nothing() {
     let mut published = published();
     let repository = repository(&published);
     published.keys.insert("extra".into(), list(&["extra"]));
-    published.delegated.push(("extra".into(), "x".into(), false, BTreeMap::new()));
+    published.delegated.push(Delegated {
+        name: "extra".into(),
+        pattern: "x".into(),
+        terminating: false,
+        targets: BTreeMap::new(),
+    });
     published.publish();
     let (_, kept) = run(&repository, &published, None, NOW);
     published.delegated.clear();
@@ -303,7 +308,12 @@ fn delegating(roles: &[(&str, &str, bool, bool)]) -> TufRepository {
     for (role, pattern, terminating, has) in roles {
         published.keys.insert((*role).into(), list(&[role]));
         let targets = if *has { targets.clone() } else { BTreeMap::new() };
-        published.delegated.push(((*role).into(), (*pattern).into(), *terminating, targets));
+        published.delegated.push(Delegated {
+            name: (*role).into(),
+            pattern: (*pattern).into(),
+            terminating: *terminating,
+            targets,
+        });
     }
     published.publish();
     published
