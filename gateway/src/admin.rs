@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::reply::{Body, text, whole};
+use crate::rules::Rules;
 
 /// Whether the doors may be sent requests: policies and trust roots are loaded and the doors listen. What the
 /// upstreams do does not matter.
@@ -28,13 +30,18 @@ impl Readiness {
 /// The admin listener.
 pub(crate) struct Admin {
     readiness: Arc<Readiness>,
+    rules: Arc<ArcSwap<Rules>>,
     metrics: PrometheusHandle,
 }
 
 impl Admin {
     /// A listener that reports on these.
-    pub(crate) fn new(readiness: Arc<Readiness>, metrics: PrometheusHandle) -> Self {
-        Self { readiness, metrics }
+    pub(crate) fn new(
+        readiness: Arc<Readiness>,
+        rules: Arc<ArcSwap<Rules>>,
+        metrics: PrometheusHandle,
+    ) -> Self {
+        Self { readiness, rules, metrics }
     }
 
     /// Answers one request.
@@ -44,7 +51,13 @@ impl Admin {
         }
         match request.uri().path() {
             "/livez" => text(StatusCode::OK, "alive"),
-            "/readyz" if self.readiness.0.load(Ordering::Acquire) => text(StatusCode::OK, "ready"),
+            "/readyz" if self.readiness.0.load(Ordering::Acquire) => match self.missing_roots() {
+                None => text(StatusCode::OK, "ready"),
+                Some(names) => text(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("not ready: trust root not loaded: {names}"),
+                ),
+            },
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining"),
             "/metrics" => {
                 self.metrics.run_upkeep();
@@ -55,5 +68,11 @@ impl Admin {
             }
             _ => text(StatusCode::NOT_FOUND, "/livez, /readyz and /metrics are here"),
         }
+    }
+
+    fn missing_roots(&self) -> Option<String> {
+        let rules = self.rules.load();
+        let missing = rules.missing_roots();
+        (!missing.is_empty()).then(|| missing.into_iter().collect::<Vec<_>>().join(", "))
     }
 }

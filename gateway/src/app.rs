@@ -23,6 +23,7 @@ use crate::metrics::{self, Metrics};
 use crate::place::Upstreams;
 use crate::pull::{Gate, PullDoor};
 use crate::rules::Rules;
+use crate::trust::{self, Repositories};
 use crate::verdicts::Verdicts;
 use crate::{reload, tls};
 
@@ -40,6 +41,7 @@ pub struct Core {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     rules: Arc<ArcSwap<Rules>>,
+    repositories: Arc<Repositories>,
 }
 
 /// A gateway that answers.
@@ -63,15 +65,20 @@ impl Core {
     /// # Errors
     /// Whatever is wrong first, by the key or file that it is in.
     pub fn build(config: &Config) -> anyhow::Result<Self> {
-        let rules = Rules::load(config)?;
-        Self::with_rules(config, rules)
+        let repositories = Repositories::new(&config.storage.path, config.trust.refresh)?;
+        let rules = Rules::load(config, &repositories)?;
+        Self::with_rules(config, rules, repositories)
     }
 
     /// The same under rules that were read elsewhere.
     ///
     /// # Errors
     /// As [`Core::build`].
-    pub fn with_rules(config: &Config, rules: Rules) -> anyhow::Result<Self> {
+    pub fn with_rules(
+        config: &Config,
+        rules: Rules,
+        repositories: Arc<Repositories>,
+    ) -> anyhow::Result<Self> {
         let directory = &config.storage.path;
         private_directory(directory)?;
         let metrics = Metrics::new();
@@ -83,7 +90,7 @@ impl Core {
         let materials = Materials::new(blobs, &index, metrics.clone());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let verdicts = Verdicts::new(rules.clone(), upstreams.clone(), materials, &index, metrics.clone());
-        Ok(Self { content, verdicts, upstreams, metrics, rules })
+        Ok(Self { content, verdicts, upstreams, metrics, rules, repositories })
     }
 }
 
@@ -130,12 +137,15 @@ impl App {
         let decisions = Arc::new(Decisions::new(process_number()));
         app.open_registry(registry, &config, &core, &decisions, stopped.clone());
         app.open_admission(admission, &config, &core, &decisions, stopped.clone());
-        let admin_door = Arc::new(Admin::new(readiness.clone(), handle));
+        let admin_door = Arc::new(Admin::new(readiness.clone(), core.rules.clone(), handle));
         app.open(admin, stopped.clone(), move |request| {
             let admin_door = admin_door.clone();
             async move { admin_door.answer(&request) }
         });
-        app.tasks.push(tokio::spawn(reload::watch(config, core.rules, core.metrics, until(stopped))));
+        let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
+        app.tasks.push(tokio::spawn(refreshing));
+        let reloading = reload::watch(config, core.rules, core.repositories, core.metrics, until(stopped));
+        app.tasks.push(tokio::spawn(reloading));
         readiness.open();
         Ok(app)
     }

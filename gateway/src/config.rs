@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use oci::Host;
 use policies::NoMatch;
-use upstream::{Endpoint, Realm};
+use upstream::{Endpoint, Realm, Url};
 
 pub use file::{ConfigError, load};
 pub use secrets::{authorities, credentials};
@@ -98,6 +98,8 @@ pub struct Trust {
     pub root: TrustSource,
     /// Trust roots that policies name by `trustRootRef`.
     pub roots: Vec<(String, TrustSource)>,
+    /// How often repositories are asked for newer ones, more or less.
+    pub refresh: Duration,
 }
 
 /// Where a trust root comes from.
@@ -109,6 +111,21 @@ pub enum TrustSource {
     Staging,
     /// A `trusted_root.json`.
     File(PathBuf),
+    /// A repository of The Update Framework.
+    Tuf(TufSource),
+}
+
+/// A repository of The Update Framework.
+#[derive(Clone, Debug)]
+pub struct TufSource {
+    /// Where its metadata is.
+    pub mirror: Url,
+    /// The `root.json` that it is trusted by.
+    pub root: PathBuf,
+    /// The folder of the mirror that its targets are in.
+    pub targets: String,
+    /// The target that is a `trusted_root.json`.
+    pub target: String,
 }
 
 /// Which images may run.

@@ -20,5 +20,6 @@ pub mod rules;
 mod search;
 mod telemetry;
 mod tls;
+pub mod trust;
 mod undecided;
 mod verdicts;

@@ -30,6 +30,18 @@ pub struct Metrics {
     verification_seconds: Histogram,
 }
 
+/// How trust roots from repositories are, in seconds since 1970 where they are times.
+pub(crate) struct Trusted {
+    /// How many are not there.
+    pub(crate) missing: usize,
+    /// When the one that was refreshed longest ago was.
+    pub(crate) refreshed: Option<i64>,
+    /// When the first of the metadata that vouches for any expires.
+    pub(crate) expires: Option<i64>,
+    /// When the first of them [ends](verify::TrustRoot::ends).
+    pub(crate) ends: Option<i64>,
+}
+
 /// Installs the process's recorder and gives what renders it. Installing twice keeps the first, which tests rely on.
 pub(crate) fn install() -> PrometheusHandle {
     static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
@@ -131,6 +143,26 @@ impl Metrics {
         counter!("countersign_undecided_total", "reason" => undecided.as_str()).increment(1);
     }
 
+    /// A repository did not give its trust root.
+    pub(crate) fn trust_failed(&self, reason: &'static str) {
+        counter!("countersign_trust_refresh_failures_total", "reason" => reason).increment(1);
+    }
+
+    /// The repositories were asked.
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a float for a long time yet")]
+    pub(crate) fn trusted(&self, trusted: &Trusted) {
+        metrics::gauge!("countersign_trust_roots_missing").set(trusted.missing as f64);
+        for (name, seconds) in [
+            ("countersign_trust_refreshed_timestamp_seconds", trusted.refreshed),
+            ("countersign_trust_metadata_expires_timestamp_seconds", trusted.expires),
+            ("countersign_trust_root_ends_timestamp_seconds", trusted.ends),
+        ] {
+            if let Some(seconds) = seconds {
+                metrics::gauge!(name).set(seconds as f64);
+            }
+        }
+    }
+
     /// New rules were loaded, or refused.
     pub fn reloaded(&self, outcome: Result<usize, ()>) {
         if let Ok(policies) = outcome {
@@ -163,5 +195,22 @@ fn describe() {
     describe_counter!("countersign_discoveries_total", "Registries asked for signatures, by what was found");
     describe_counter!("countersign_undecided_total", "Reviews denied because the answer could not be told");
     describe_counter!("countersign_reloads_total", "Times that policies and trust roots were read");
+    describe_counter!(
+        "countersign_trust_refresh_failures_total",
+        "Runs over a trust root's repository that failed"
+    );
+    metrics::describe_gauge!("countersign_trust_roots_missing", "Trust roots that have not come yet");
+    metrics::describe_gauge!(
+        "countersign_trust_refreshed_timestamp_seconds",
+        "When the trust root that was refreshed longest ago was"
+    );
+    metrics::describe_gauge!(
+        "countersign_trust_metadata_expires_timestamp_seconds",
+        "When the first metadata of a trust root's repository expires"
+    );
+    metrics::describe_gauge!(
+        "countersign_trust_root_ends_timestamp_seconds",
+        "When the first trust root can vouch for nothing new any more"
+    );
     metrics::describe_gauge!("countersign_policies", "Policies in force");
 }

@@ -9,14 +9,17 @@ use arc_swap::ArcSwap;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::rules::Rules;
+use crate::trust::Repositories;
 
 /// How often the files are read. They are small, and unlike a watch a read misses no change, whatever the file system.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right.
+/// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a trust
+/// root has come.
 pub(crate) async fn watch(
     config: Config,
     rules: Arc<ArcSwap<Rules>>,
+    repositories: Arc<Repositories>,
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()>,
 ) {
@@ -27,9 +30,10 @@ pub(crate) async fn watch(
         tokio::select! {
             () = &mut stop => return,
             () = tokio::time::sleep(INTERVAL) => {}
+            () = repositories.arrived() => {}
         }
-        let config = config.clone();
-        let Ok(loaded) = tokio::task::spawn_blocking(move || Rules::load(&config)).await else {
+        let (config, followed) = (config.clone(), repositories.clone());
+        let Ok(loaded) = tokio::task::spawn_blocking(move || Rules::load(&config, &followed)).await else {
             continue;
         };
         complaint = match loaded {

@@ -24,8 +24,8 @@ pub enum Undecided {
     /// Signatures would be in a registry that this gateway does not ask.
     #[error("{0} is none of the registries that this gateway asks")]
     NoUpstream(Host),
-    /// A policy names a trust root that is not configured.
-    #[error("trust root {0:?} is not configured")]
+    /// A policy rests on a trust root that is not there: its name, and why.
+    #[error("trust root {0}")]
     NoTrustRoot(String),
     /// The answer did not come before whoever asked would stop waiting.
     #[error("it took longer than the time allowed")]

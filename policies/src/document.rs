@@ -4,6 +4,7 @@ use crate::node::{self, Node};
 use crate::object::{Object, Report};
 use crate::policy::Policy;
 use crate::problem::{Problem, Warning};
+use crate::trust_root_object::{self, TrustRootObject};
 
 /// A file of policies: one YAML document, or several between `---`.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,7 @@ const KIND: &str = "ClusterImagePolicy";
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
     pub(crate) policies: Vec<(String, Policy)>,
+    pub(crate) trust_roots: Vec<TrustRootObject>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Warning>,
     regexes: usize,
@@ -53,6 +55,9 @@ impl Parsed {
 
     fn compile(&mut self, origin: &str, index: usize, node: &Node) {
         let mut report = Report::new(self.regexes);
+        if trust_root_object::is_one(node) {
+            return self.compile_trust_root(origin, index, node);
+        }
         let mut name = None;
         let policy = Object::of(node, String::new(), &mut report).and_then(|document| {
             envelope(&document, &mut report)?;
@@ -72,6 +77,27 @@ impl Parsed {
         }
         for message in report.warnings {
             self.warnings.push(Warning { origin: origin.to_owned(), policy: place(), message });
+        }
+    }
+}
+
+impl Parsed {
+    fn compile_trust_root(&mut self, origin: &str, index: usize, node: &Node) {
+        let mut report = Report::new(self.regexes);
+        let mut name = None;
+        let root = Object::of(node, String::new(), &mut report).and_then(|document| {
+            document.only(&["apiVersion", "kind", "metadata", "spec", "status"], &mut report);
+            name = self::name(&document, &mut report);
+            TrustRootObject::compile(name.unwrap_or_default(), &document, &mut report)
+        });
+        let place = name.map_or_else(|| format!("document {}", index + 1), str::to_owned);
+        if name.is_some_and(|name| self.trust_roots.iter().any(|root| *root.name == *name)) {
+            self.wrong(origin, Some(place.clone()), "another trust root has this name".to_owned());
+        }
+        let errors: Vec<String> = report.errors.entries().collect();
+        self.trust_roots.extend(root.filter(|_| errors.is_empty()));
+        for message in errors {
+            self.wrong(origin, Some(place.clone()), message);
         }
     }
 }

@@ -30,6 +30,7 @@ mod public_keys;
 mod set;
 #[cfg(test)]
 mod test_support;
+mod trust_root_object;
 mod verdict;
 
 pub use document::Document;
@@ -45,6 +46,9 @@ pub use matching::Matching;
 pub use problem::{LoadError, Problem, Warning};
 pub use public_keys::InvalidKeys;
 pub use set::PolicySet;
+pub use trust_root_object::{
+    AuthorityKeys, LogKey, SigstoreKeys, TrustRootObject, TrustRootSource, TrustedRepository,
+};
 pub use verdict::{
     Allowed, AuthorityFailure, Cause, Denial, Ground, PolicyFailure, Reason, Sought, Subject, Verdict,
 };

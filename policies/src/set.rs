@@ -10,6 +10,7 @@ use crate::index::Index;
 use crate::matching::Matching;
 use crate::policy::Policy;
 use crate::problem::{LoadError, Warning};
+use crate::trust_root_object::TrustRootObject;
 
 /// The policies in force, at most 10,000 of them and of distinct names.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub struct PolicySet {
     index: Index,
     warnings: Vec<Warning>,
     revision: Digest,
+    trust_roots: Vec<TrustRootObject>,
 }
 
 /// How many policies a set may have.
@@ -43,7 +45,7 @@ impl PolicySet {
         limit(&mut parsed);
         let policies = named_once(&mut parsed);
         if parsed.problems.is_empty() {
-            Ok(Self::of(policies, parsed.warnings))
+            Ok(Self { trust_roots: parsed.trust_roots, ..Self::of(policies, parsed.warnings) })
         } else {
             Err(LoadError::new(parsed.problems))
         }
@@ -54,7 +56,7 @@ impl PolicySet {
         // Every part has one length, so no two lists of policies hash the same bytes.
         policies.iter().for_each(|policy| hasher.update(policy.digest.hash()));
         let index = Index::of(policies.iter().map(|policy| &policy.images[..]));
-        Self { policies, index, warnings, revision: hasher.finish() }
+        Self { policies, index, warnings, revision: hasher.finish(), trust_roots: Vec::new() }
     }
 
     /// The digest of what the policies mean, whatever the order of documents, keys and comments.
@@ -84,6 +86,12 @@ impl PolicySet {
             .index
             .matching(&name.at(version), |place| self.policies.get(place.policy)?.images.get(place.pattern));
         Matching::new(places.into_iter().filter_map(|policy| self.policies.get(policy)).collect())
+    }
+
+    /// The trust roots that are written beside the policies, of distinct names. They are not of the
+    /// [revision](Self::revision), since what they come to may change while they do not.
+    pub fn trust_root_objects(&self) -> &[TrustRootObject] {
+        &self.trust_roots
     }
 
     /// The trust roots that policies name by `trustRootRef`, each once and in order.

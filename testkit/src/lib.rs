@@ -3,8 +3,8 @@
 pub mod authority;
 pub mod image;
 pub mod layout;
+pub mod mirror;
 pub mod policy;
 pub mod push;
 pub mod registry;
-mod server;
-pub mod sigstore;
+pub mod tuf;

@@ -30,6 +30,7 @@ mod simple_signing;
 mod statement;
 mod timestamps;
 mod trust_root;
+pub mod tuf;
 mod unique_json;
 mod verify_bundle;
 

@@ -1,5 +1,7 @@
 //! Whom facts rest on: the authorities and logs that are trusted.
 
+mod keys;
+
 use std::fmt;
 
 use oci::{Algorithm, Digest, Hasher};

@@ -13,7 +13,8 @@ use serde_json::json;
 use super::{Answer, Output, complain, say};
 use crate::app::Core;
 use crate::config::{self, Config};
-use crate::rules::{Rules, from_files};
+use crate::rules::{Rules, from_files, with_objects};
+use crate::trust::Repositories;
 use crate::undecided::Undecided;
 
 /// How long a person at a terminal is kept waiting.
@@ -30,9 +31,14 @@ pub(super) fn verify(
     // A question asked at a terminal neither reads nor changes what a gateway on this machine remembers.
     let scratch = tempfile::tempdir()?;
     config.storage.path = scratch.path().to_owned();
-    let rules = if policies.is_empty() { Rules::load(&config)? } else { rules_of(&config, policies)? };
+    let repositories = Repositories::new(&config.storage.path, config.trust.refresh)?;
+    let rules = if policies.is_empty() {
+        Rules::load(&config, &repositories)?
+    } else {
+        rules_of(&config, policies, &repositories)?
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (name, answer) = runtime.block_on(ask(&config, rules, &reference))?;
+    let (name, answer) = runtime.block_on(ask(&config, rules, repositories, &reference))?;
     Ok(match output {
         Output::Text => as_text(&name, &answer),
         Output::Json => as_json(&name, &answer),
@@ -40,11 +46,12 @@ pub(super) fn verify(
 }
 
 /// The files' policies under the configuration's trust roots.
-fn rules_of(config: &Config, policies: &[PathBuf]) -> anyhow::Result<Rules> {
-    let configured = Rules::load(&Config {
+fn rules_of(config: &Config, policies: &[PathBuf], repositories: &Repositories) -> anyhow::Result<Rules> {
+    let policies_apart = Config {
         policies: config::Policies { directory: None, no_match: config.policies.no_match },
         ..config.clone()
-    })?;
+    };
+    let configured = Rules::load(&policies_apart, repositories)?;
     let root = |root: &policies::TrustRootRef| {
         configured.trust_root(root).cloned().context("the trust root is not configured")
     };
@@ -54,13 +61,20 @@ fn rules_of(config: &Config, policies: &[PathBuf]) -> anyhow::Result<Rules> {
         .iter()
         .map(|(name, _)| Ok((name.clone(), root(&policies::TrustRootRef::Named(name.as_str().into()))?)))
         .collect::<anyhow::Result<HashMap<_, _>>>()?;
-    Ok(Rules::new(from_files(policies)?, root(&policies::TrustRootRef::Default)?, named)?)
+    let set = from_files(policies)?;
+    let named = with_objects(&set, named, repositories)?;
+    Ok(Rules::new(set, root(&policies::TrustRootRef::Default)?, named)?)
 }
 
 type Asked = (String, Result<Arc<Verdict>, Undecided>);
 
-async fn ask(config: &Config, rules: Rules, reference: &Reference) -> anyhow::Result<Asked> {
-    let core = Core::with_rules(config, rules)?;
+async fn ask(
+    config: &Config,
+    rules: Rules,
+    repositories: Arc<Repositories>,
+    reference: &Reference,
+) -> anyhow::Result<Asked> {
+    let core = Core::with_rules(config, rules, repositories)?;
     let name = core.upstreams.canonical(reference.name());
     let asked = async {
         let digest = match reference.version() {

@@ -11,11 +11,11 @@ use oci::Host;
 use policies::NoMatch;
 use serde_json::Value;
 use thiserror::Error;
-use upstream::Endpoint;
+use upstream::{Endpoint, Url};
 
 use super::{
     Admission, Config, CredentialFiles, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles, Trust,
-    TrustSource, Upstream, wire,
+    TrustSource, TufSource, Upstream, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -260,9 +260,41 @@ impl wire::Trust {
         if self.roots.len() > 64 {
             return Err(wrong("trust.roots", "more than 64 trust roots"));
         }
+        if let Some(name) = self.roots.keys().find(|name| name.starts_with('_')) {
+            return Err(wrong(format!("trust.roots.{name}"), "a name does not begin with an underscore"));
+        }
+        let refresh = duration("trust.refresh", &self.refresh)?;
+        if refresh < Duration::from_secs(1) {
+            return Err(wrong("trust.refresh", "must be a second or longer"));
+        }
+        let source = |(name, source): (String, wire::TrustSource)| {
+            let source = source.into_source(&format!("trust.roots.{name}"))?;
+            Ok((name, source))
+        };
         Ok(Trust {
-            root: self.root.into(),
-            roots: self.roots.into_iter().map(|(name, source)| (name, source.into())).collect(),
+            root: self.root.into_source("trust.root")?,
+            roots: self.roots.into_iter().map(source).collect::<Result<_, _>>()?,
+            refresh,
+        })
+    }
+}
+
+impl wire::TrustSource {
+    fn into_source(self, key: &str) -> Result<TrustSource, ConfigError> {
+        Ok(match self {
+            Self::PublicGood => TrustSource::PublicGood,
+            Self::Staging => TrustSource::Staging,
+            Self::File(path) => TrustSource::File(path),
+            Self::Tuf(tuf) => {
+                let mirror: Url = parsed(&format!("{key}.tuf.mirror"), &tuf.mirror)?;
+                mirror.below("root.json").map_err(|error| wrong(format!("{key}.tuf.mirror"), error))?;
+                TrustSource::Tuf(TufSource {
+                    mirror,
+                    root: tuf.root,
+                    targets: tuf.targets.unwrap_or_else(|| "targets".to_owned()),
+                    target: tuf.target.unwrap_or_else(|| "trusted_root.json".to_owned()),
+                })
+            }
         })
     }
 }
@@ -316,16 +348,6 @@ impl From<wire::Mutate> for Mutate {
             wire::Mutate::Pods => Self::Pods,
             wire::Mutate::All => Self::All,
             wire::Mutate::None => Self::None,
-        }
-    }
-}
-
-impl From<wire::TrustSource> for TrustSource {
-    fn from(wire: wire::TrustSource) -> Self {
-        match wire {
-            wire::TrustSource::PublicGood => Self::PublicGood,
-            wire::TrustSource::Staging => Self::Staging,
-            wire::TrustSource::File(path) => Self::File(path),
         }
     }
 }

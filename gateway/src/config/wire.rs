@@ -73,11 +73,12 @@ pub(super) struct Storage {
     pub(super) limit: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Trust {
     pub(super) root: TrustSource,
     pub(super) roots: BTreeMap<String, TrustSource>,
+    pub(super) refresh: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -87,6 +88,18 @@ pub(super) enum TrustSource {
     PublicGood,
     Staging,
     File(PathBuf),
+    Tuf(Tuf),
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Tuf {
+    pub(super) mirror: String,
+    pub(super) root: PathBuf,
+    #[serde(default)]
+    pub(super) targets: Option<String>,
+    #[serde(default)]
+    pub(super) target: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -183,6 +196,12 @@ impl Default for Admission {
 impl Default for Admin {
     fn default() -> Self {
         Self { listen: "127.0.0.1:9090".into() }
+    }
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self { root: TrustSource::default(), roots: BTreeMap::new(), refresh: "6h".into() }
     }
 }
 

@@ -13,3 +13,4 @@ mod outage;
 mod pull;
 mod real_images;
 mod stage;
+mod trust;

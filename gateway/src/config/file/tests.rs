@@ -76,4 +76,16 @@ fn trust_roots_are_named_or_files() {
     let config = config("trust: {root: {file: /r.json}, roots: {acme: staging}}", &[]).unwrap();
     assert!(matches!(&config.trust.root, TrustSource::File(path) if path == Path::new("/r.json")));
     assert_eq!(config.trust.roots.len(), 1);
+    assert_eq!(config.trust.refresh, Duration::from_secs(6 * 3600));
+}
+
+#[test]
+fn a_trust_root_may_be_in_a_repository() {
+    let trust = |tuf: &str| format!("trust: {{roots: {{acme: {{tuf: {{{tuf}}}}}}}}}");
+    let config = config(&trust("mirror: 'https://tuf.example/', root: /r.json"), &[]).unwrap();
+    let TrustSource::Tuf(source) = &config.trust.roots[0].1 else { panic!("{config:?}") };
+    assert_eq!((source.targets.as_str(), source.target.as_str()), ("targets", "trusted_root.json"));
+    refuses(&trust("mirror: tuf.example, root: /r.json"), "trust.roots.acme.tuf.mirror");
+    refuses(&trust("mirror: 'https://tuf.example/?a', root: /r.json"), "trust.roots.acme.tuf.mirror");
+    refuses("trust: {refresh: 0s}", "trust.refresh");
 }

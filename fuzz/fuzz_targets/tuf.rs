@@ -1,0 +1,50 @@
+//! Whatever a mirror sends: nothing of it is believed that the repository's keys did not sign.
+
+#![no_main]
+
+use std::hint::black_box;
+use std::sync::LazyLock;
+
+use fuzz::signing;
+use libfuzzer_sys::fuzz_target;
+use testkit::tuf::TufRepository;
+use verify::tuf::{Kept, Place, Repository};
+
+/// 2026-11-01.
+const NOW: i64 = 1_793_491_200;
+
+static PUBLISHED: LazyLock<(TufRepository, Repository)> = LazyLock::new(|| {
+    let published = TufRepository::new("fuzz", &signing::authority().trusted_root());
+    let repository = Repository::new(published.root(1), "trusted_root.json").expect("our own root");
+    (published, repository)
+});
+
+/// One file of a repository, the one that the first byte names, is the rest of the input.
+fuzz_target!(|data: &[u8]| {
+    let Some((place, spoiled)) = data.split_first() else { return };
+    let (published, repository) = &*PUBLISHED;
+    if let Ok(anchor) = Repository::new(spoiled, "trusted_root.json") {
+        black_box(anchor.id());
+    }
+    black_box(Kept::from_json(spoiled, repository));
+    black_box(repository.read_archive(spoiled, "targets", NOW).is_ok());
+    let mut run = repository.refresh(None, NOW).expect("our own root");
+    let mut step = 0;
+    while let Some(want) = run.want() {
+        let path = match want.place {
+            Place::Metadata => want.path,
+            Place::Targets => format!("targets/{}", want.path),
+        };
+        let right = published.files.get(&path).map(Vec::as_slice);
+        let before = run.kept();
+        if step == place % 5 && run.take(Some(spoiled)).is_err() {
+            assert_eq!(run.kept(), before, "nothing of what is refused is kept");
+        } else if right.is_none() || step != place % 5 {
+            run.take(right).expect("what was signed");
+        }
+        step += 1;
+        // A file that was taken though it is not ours byte for byte is ours in what it says.
+        assert!(step < 16);
+    }
+    assert!(run.trust_root().is_some());
+});
