@@ -7,13 +7,18 @@ use std::sync::{Arc, Mutex};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::Key;
 use crate::lock::lock;
+use crate::stats::Count;
+use crate::{FlightStats, Key};
 
 /// Work under way, by what it is for. Whoever asks for the same while it lasts shares its outcome.
 ///
 /// An outcome is handed to those who wait and then forgotten: to remember it is the business of the work itself.
-pub struct Flights<K, T>(Arc<Mutex<Waiting<K, T>>>);
+pub struct Flights<K, T> {
+    waiting: Arc<Mutex<Waiting<K, T>>>,
+    led: Count,
+    followed: Count,
+}
 
 type Waiting<K, T> = HashMap<K, watch::Receiver<Option<T>>>;
 
@@ -25,7 +30,7 @@ pub struct Lost;
 impl<K: Key, T: Clone + Send + Sync + 'static> Flights<K, T> {
     /// No work under way.
     pub fn new() -> Self {
-        Self(Arc::default())
+        Self { waiting: Arc::default(), led: Count::default(), followed: Count::default() }
     }
 
     /// The outcome of the work for this key: of that which is under way, or else of this one, which is begun.
@@ -44,20 +49,27 @@ impl<K: Key, T: Clone + Send + Sync + 'static> Flights<K, T> {
         outcome.clone().ok_or(Lost)
     }
 
+    /// How many were begun, and how many were joined.
+    pub fn stats(&self) -> FlightStats {
+        FlightStats { led: self.led.value(), followed: self.followed.value() }
+    }
+
     fn join_or_begin<F>(&self, key: K, work: impl FnOnce() -> F) -> watch::Receiver<Option<T>>
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let mut waiting = lock(&self.0);
+        let mut waiting = lock(&self.waiting);
         if let Some(outcome) = waiting.get(&key) {
+            self.followed.add();
             return outcome.clone();
         }
+        self.led.add();
         let (sender, outcome) = watch::channel(None);
         waiting.insert(key.clone(), outcome.clone());
         drop(waiting);
 
         // From here on the key is taken out again whatever happens, also when `work` itself panics.
-        let flight = Flight { waiting: self.0.clone(), key };
+        let flight = Flight { waiting: self.waiting.clone(), key };
         let work = work();
         tokio::spawn(async move {
             let outcome = work.await;
@@ -113,6 +125,7 @@ mod tests {
             })
         }));
         assert_eq!(outcomes.await, vec![Ok(0); 100]);
+        assert_eq!(flights.stats(), FlightStats { led: 1, followed: 99 });
 
         let again = flights.run("key", || async { 7 }).await;
         assert_eq!(again, Ok(7), "an outcome is not remembered");

@@ -36,6 +36,16 @@ impl KeyBytes {
     pub fn as_slice(&self) -> &[u8] {
         &self.0
     }
+
+    /// Fields that were encoded before.
+    pub(crate) fn from_encoded(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// All the fields, for keeps.
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        self.0
+    }
 }
 
 /// What [`Links`](crate::Links) are kept within: a tenant's view of a repository, as a list of names.
@@ -74,6 +84,12 @@ impl Key for Arc<str> {
 impl Key for &'static str {
     fn encode(&self, out: &mut KeyBytes) {
         out.field(self.as_bytes());
+    }
+}
+
+impl Key for u64 {
+    fn encode(&self, out: &mut KeyBytes) {
+        out.field(&self.to_be_bytes());
     }
 }
 

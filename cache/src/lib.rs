@@ -1,8 +1,9 @@
 //! Memory: what was found, verified and fetched, and for how long.
 //!
-//! Small things are remembered in a [`Memo`]: in memory, over an [`Index`] on disk. [`Links`] say which manifests
-//! name a child, [`Blobs`] keep content by digest, and [`Flights`] let many callers wait for one piece of work. The
-//! crate speaks to no registry and does not know what the things that it remembers mean.
+//! Small things are remembered in a [`Memo`]: in memory, over an [`Index`] on disk, over what the fleet shares in
+//! Redis ([`Shared`]), sealed by [`Seals`]. [`Links`] say which manifests name a child, [`Blobs`] keep content by
+//! digest, and [`Flights`] let many callers wait for one piece of work, and with a [`Lease`] a whole fleet. The crate
+//! speaks to no registry and does not know what the things that it remembers mean.
 
 mod blob;
 mod blobs;
@@ -12,10 +13,15 @@ mod filling;
 mod flights;
 mod index;
 mod key;
+mod lease;
 mod links;
 mod lock;
 mod memo;
 mod open_error;
+mod random;
+mod seal;
+mod shared;
+mod stats;
 
 pub use blob::{Blob, ReadError};
 pub use blobs::Blobs;
@@ -24,6 +30,10 @@ pub use filling::{Filling, HOLD_BACK, Origin};
 pub use flights::{Flights, Lost};
 pub use index::Index;
 pub use key::{Key, KeyBytes, Scope};
+pub use lease::{Lease, LeaseTimes};
 pub use links::{Link, Links, PARENTS};
-pub use memo::{Limits, Memo};
+pub use memo::{Limits, Memo, Presence, Sharing, What};
 pub use open_error::OpenError;
+pub use seal::{Broken, InvalidSecrets, Label, Opened, Seals};
+pub use shared::{BUDGET, BreakerState, ConnectError, InvalidUrl, MAX_VALUE, Settings, Shared, Trust};
+pub use stats::{FlightStats, Latency, LeaseStats, MemoStats, SharedStats};

@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oci::Digest;
+use futures_util::{StreamExt, stream};
+use oci::{Algorithm, Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::index::Table;
-use crate::{Index, KeyBytes, Memo, Scope};
+use crate::shared::Forgets;
+use crate::{Index, KeyBytes, Label, Memo, Scope, Shared};
 
 /// How many parents of one child are remembered. The one that was added first goes first.
 pub const PARENTS: usize = 256;
@@ -25,6 +27,15 @@ const ON_DISK: u64 = 200_000;
 const MARKS: u64 = 100_000;
 const MARKED_FOR: Duration = Duration::from_secs(600);
 
+/// The table, here and in the shared tier.
+const TABLE: &str = "links";
+
+/// How many children the fleet is told of at once.
+const AT_ONCE: usize = 64;
+
+/// What the fleet is told of a link: the parent's SHA-256 and the size.
+const RECORD: usize = 40;
+
 /// That a manifest names a child.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Link {
@@ -34,37 +45,127 @@ pub struct Link {
     pub size: u64,
 }
 
-/// From child to parents, within a scope: memory over the index.
+/// From child to parents, within a scope: memory over the index, and what the fleet has where neither knows of any.
 ///
 /// A link allows nothing by itself. It says which manifests to judge when a child is asked for.
 pub struct Links {
+    known: Arc<Known>,
+    fleet: Option<Fleet>,
+}
+
+/// What is known here.
+struct Known {
     parents: Memo<(Scope, Digest), Arc<[Link]>>,
-    /// The manifests that all their children are linked to. A mark goes when one of its links does.
-    marks: moka::sync::Cache<(Scope, Digest), ()>,
+    /// The manifests that all their children are linked to, and whether the fleet was told. A mark goes when one of
+    /// its links does.
+    marks: moka::sync::Cache<(Scope, Digest), Told>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Told {
+    Yes,
+    NotYet,
+}
+
+struct Fleet {
+    shared: Arc<Shared>,
+    lifetime: Duration,
 }
 
 impl Links {
     /// The links in this index; without one, memory alone.
     pub fn new(index: Option<Arc<Index>>) -> Self {
-        let table = Table { name: "links", entries: ON_DISK };
+        let table = Table { name: TABLE, entries: ON_DISK };
         let weight = |links: &Arc<[Link]>| u32::try_from(links.len() + 1).unwrap_or(u32::MAX);
-        Self {
+        let known = Known {
             parents: Memo::weighing(table, IN_MEMORY, weight, index),
             marks: moka::sync::Cache::builder().max_capacity(MARKS).time_to_live(MARKED_FOR).build(),
-        }
+        };
+        Self { known: Arc::new(known), fleet: None }
+    }
+
+    /// Links that are shared with the fleet, for this long after the last was added to a child. A replica that never
+    /// saw a manifest finds with them which one to judge.
+    pub fn shared(index: Option<Arc<Index>>, shared: Arc<Shared>, lifetime: Duration) -> Self {
+        let links = Self::new(index);
+        let forgets: Arc<dyn Forgets> = links.known.clone();
+        shared.add(TABLE, Arc::downgrade(&forgets));
+        Self { fleet: Some(Fleet { shared, lifetime }), ..links }
     }
 
     /// Links children to the manifest that names them, each with its size there. Of a child that is named twice the
     /// first counts. On disk when this returns; adding the same again is one look into memory.
     pub async fn add(&self, scope: &Scope, parent: Digest, children: &[(Digest, u64)]) {
         let mark = (scope.clone(), parent);
-        if self.marks.contains_key(&mark) {
+        let before = self.known.marks.get(&mark);
+        if before == Some(Told::Yes) {
             return;
         }
         let mut sizes = HashMap::with_capacity(children.len());
         for (child, size) in children {
             sizes.entry(*child).or_insert(*size);
         }
+        if before.is_none() {
+            self.known.add(scope, parent, sizes.clone()).await;
+        }
+        let told = match &self.fleet {
+            Some(fleet) => fleet.tell(scope, parent, sizes).await,
+            None => Told::Yes,
+        };
+        if before.is_none() || told == Told::Yes {
+            self.known.marks.insert(mark, told);
+        }
+    }
+
+    /// The manifests that name this child, the one that was added last first.
+    pub async fn parents(&self, scope: &Scope, child: &Digest) -> Vec<Link> {
+        let key = (scope.clone(), *child);
+        match self.known.parents.find(&key).await {
+            Some(links) => links.to_vec(),
+            None => self.parents_in_fleet(scope, child).await,
+        }
+    }
+
+    /// The manifests that name this child as the whole fleet knows it, whatever is known here. For whoever may not
+    /// use those that are known here.
+    pub async fn parents_in_fleet(&self, scope: &Scope, child: &Digest) -> Vec<Link> {
+        let key = (scope.clone(), *child);
+        let Some(fleet) = &self.fleet else {
+            return self.known.parents.find(&key).await.map(|links| links.to_vec()).unwrap_or_default();
+        };
+        let told = fleet.parents(scope, child).await;
+        let link = move |_: &(Scope, Digest), before: Option<Arc<[Link]>>| {
+            let before = before.unwrap_or_default();
+            let add =
+                |all: Arc<[Link]>, link: &Link| with(&all, *link).map_or_else(|| all.clone(), |(all, _)| all);
+            let after = told.iter().fold(before.clone(), add);
+            (after.len() > before.len()).then_some(after)
+        };
+        self.known.parents.change(vec![key.clone()], link).await;
+        self.known.parents.find_in_memory(&key).map(|links| links.to_vec()).unwrap_or_default()
+    }
+
+    /// Forgets every link within a scope.
+    pub async fn forget_scope(&self, scope: &Scope) {
+        let prefix = KeyBytes::of(scope);
+        let forgotten = scope.clone();
+        self.known.parents.forget_under(prefix, move |(scope, _)| *scope == forgotten).await;
+        for (mark, _) in self.known.marks.iter().filter(|(mark, _)| mark.0 == *scope) {
+            self.known.marks.invalidate(&*mark);
+        }
+    }
+
+    /// Forgets every link within a scope, here and at every replica.
+    pub async fn purge_scope(&self, scope: &Scope) {
+        self.forget_scope(scope).await;
+        if let Some(fleet) = &self.fleet {
+            fleet.shared.purge(TABLE, &KeyBytes::of(scope)).await;
+        }
+    }
+}
+
+impl Known {
+    async fn add(&self, scope: &Scope, parent: Digest, sizes: HashMap<Digest, u64>) {
         let keys = sizes.keys().map(|child| (scope.clone(), *child)).collect();
         let marks = self.marks.clone();
         let link = move |(scope, child): &(Scope, Digest), before: Option<Arc<[Link]>>| {
@@ -76,24 +177,54 @@ impl Links {
             Some(after)
         };
         self.parents.change(keys, link).await;
-        self.marks.insert(mark, ());
+    }
+}
+
+impl Forgets for Known {
+    fn forget_under(&self, prefix: &KeyBytes) {
+        self.parents.forget_at_once(prefix);
+        // Whichever links went, the next who adds them adds them anew.
+        self.marks.invalidate_all();
     }
 
-    /// The manifests that name this child, the one that was added last first.
-    pub async fn parents(&self, scope: &Scope, child: &Digest) -> Vec<Link> {
-        let links = self.parents.find(&(scope.clone(), *child)).await;
-        links.map(|links| links.to_vec()).unwrap_or_default()
+    fn forget_memory(&self) {
+        self.parents.forget_memory();
+        self.marks.invalidate_all();
     }
+}
 
-    /// Forgets every link within a scope.
-    pub async fn forget_scope(&self, scope: &Scope) {
-        let prefix = KeyBytes::of(scope);
-        let forgotten = scope.clone();
-        self.parents.forget_under(prefix, move |(scope, _)| *scope == forgotten).await;
-        for (mark, ()) in self.marks.iter().filter(|(mark, ())| mark.0 == *scope) {
-            self.marks.invalidate(&*mark);
+impl Fleet {
+    async fn tell(&self, scope: &Scope, parent: Digest, sizes: HashMap<Digest, u64>) -> Told {
+        // Nothing is remembered under another algorithm.
+        if parent.algorithm() != Algorithm::Sha256 {
+            return Told::Yes;
         }
+        let most = PARENTS;
+        let told = stream::iter(sizes).map(|(child, size)| async move {
+            let key = KeyBytes::of(&(scope.clone(), child));
+            let record = [parent.hash(), &size.to_be_bytes()].concat();
+            self.shared.append(label(&key), &record, most, self.lifetime).await
+        });
+        let all = told.buffer_unordered(AT_ONCE).all(std::future::ready).await;
+        if all { Told::Yes } else { Told::NotYet }
     }
+
+    /// What the fleet was told, the first first.
+    async fn parents(&self, scope: &Scope, child: &Digest) -> Vec<Link> {
+        let key = KeyBytes::of(&(scope.clone(), *child));
+        let records = self.shared.records(label(&key), RECORD, PARENTS).await;
+        let link = |record: &Vec<u8>| {
+            let (hash, size) = record.split_first_chunk::<32>()?;
+            let size = u64::from_be_bytes(size.try_into().ok()?);
+            Some(Link { parent: Digest::from_sha256(*hash), size })
+        };
+        records.iter().filter_map(link).collect()
+    }
+}
+
+fn label(key: &KeyBytes) -> Label<'_> {
+    // The scope, which is part of the key, names the tenant.
+    Label { domain: "", table: TABLE, build: "", key: key.as_slice() }
 }
 
 impl fmt::Debug for Links {

@@ -119,8 +119,8 @@ async fn what_memory_has_no_room_for_is_found_on_disk() {
     let table = Table { name: "things", entries: 1000 };
     let memo = Memo::weighing(table, 10, |_| 1, Some(index));
     join_all((0..500_u32).map(|number| memo.keep(number.to_string(), number))).await;
-    memo.0.memory.run_pending_tasks();
-    assert!(memo.0.memory.entry_count() <= 10);
+    memo.store.memory.run_pending_tasks();
+    assert!(memo.store.memory.entry_count() <= 10);
     for number in 0..500_u32 {
         assert_eq!(memo.find(&number.to_string()).await, Some(number));
     }
@@ -149,7 +149,7 @@ async fn memory_and_disk_agree_however_it_is_used() {
                     0 => things.keep(a, round * 10 + user).await,
                     1 => things.forget(&a).await,
                     2 => drop(things.find(&a).await),
-                    _ => things.0.memory.invalidate(&a),
+                    _ => things.store.memory.invalidate(&a),
                 }
             }
         });
@@ -164,7 +164,7 @@ async fn whoever_leaves_while_something_is_kept_stops_nothing() {
     let index = Index::in_memory();
     let things = memo(&index);
     // While another has the turn, it cannot be done at once.
-    let turn = things.0.turns.take(&KeyBytes::of(&key("a")));
+    let turn = things.store.turns.take(&KeyBytes::of(&key("a")));
     assert_eq!(things.keep(key("a"), 1).now_or_never(), None);
     drop(turn);
     let fresh = memo::<u32>(&index);
@@ -172,4 +172,43 @@ async fn whoever_leaves_while_something_is_kept_stops_nothing() {
         tokio::task::yield_now().await;
     }
     assert_eq!(things.find(&key("a")).await, Some(1));
+}
+
+#[tokio::test]
+async fn what_the_fleet_had_does_not_replace_what_was_changed_since_it_was_asked() {
+    for index in [None, Some(Index::in_memory())] {
+        let memo = Memo::new("things", LIMITS, index.clone());
+        let (a, bytes) = (key("a"), KeyBytes::of(&key("a")));
+        let fill = |value, changes| {
+            memo.store.fill(index.as_deref(), &a, &bytes, Remembered::new(value, None), changes);
+        };
+        let before = memo.store.turns.changes(&bytes);
+        memo.keep(a.clone(), 2).await;
+        fill(1, before);
+        assert_eq!(memo.find(&a).await, Some(2), "it was kept");
+
+        let before = memo.store.turns.changes(&bytes);
+        memo.forget(&a).await;
+        fill(1, before);
+        assert_eq!(memo.find(&a).await, None, "it was forgotten");
+
+        let before = memo.store.turns.changes(&bytes);
+        memo.purge(&KeyBytes::default()).await;
+        fill(1, before);
+        assert_eq!(memo.find(&a).await, None, "all was forgotten");
+
+        fill(1, memo.store.turns.changes(&bytes));
+        assert_eq!(memo.find(&a).await, Some(1));
+    }
+}
+
+#[tokio::test]
+async fn many_who_look_for_the_same_at_once_look_once() {
+    let memo = memo::<u32>(&Index::in_memory());
+    let looks = join_all((0..100).map(|_| {
+        let memo = memo.clone();
+        async move { memo.find(&key("a")).await }
+    }));
+    assert_eq!(looks.await, [None; 100]);
+    assert_eq!(memo.stats().misses, 1);
 }

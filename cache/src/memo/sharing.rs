@@ -1,0 +1,110 @@
+//! What a memo shares with the fleet, and as what.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::random::fraction;
+use crate::shared::{MAX_LIFETIME, now};
+use crate::{Key, KeyBytes, Label, Shared, Trust};
+
+/// How a [`Memo`](crate::Memo) uses the shared tier.
+pub struct Sharing<K> {
+    /// The tier.
+    pub shared: Arc<Shared>,
+    /// What is shared. Conclusions are not, where the tier is not trusted with them: the memo is then as one without
+    /// a shared tier.
+    pub what: What,
+    /// Whose the value under this key is: a tenant, or nobody's in particular. Values of one domain are not found in
+    /// another.
+    pub domain: fn(&K) -> Arc<str>,
+    /// Which build makes the values, where builds may differ in what they make of the same; empty where they may not.
+    pub build: Arc<str>,
+    /// How long a value is kept there that is kept without an end here. At most 30 days, and up to a tenth less than
+    /// it says.
+    pub lifetime: Duration,
+}
+
+/// What kind of thing is shared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum What {
+    /// Something that whoever finds it checks again, so that a false one costs time.
+    Material,
+    /// Something that whoever finds it believes.
+    Conclusions,
+}
+
+/// A value as it is stored: how it is to be kept, then JSON.
+#[derive(Deserialize, Serialize)]
+struct Stored<V> {
+    /// Whether it is believed without an end, wherever it is found in time.
+    lasts: bool,
+    value: V,
+}
+
+/// A value that was found.
+pub(super) struct Found<V> {
+    pub(super) value: V,
+    /// For how long it is believed; `None` is without an end.
+    pub(super) left: Option<Duration>,
+}
+
+impl<K: Key> Sharing<K> {
+    /// Shared by all in one domain, whatever the build.
+    pub fn new(shared: Arc<Shared>, what: What, lifetime: Duration) -> Self {
+        Self { shared, what, domain: |_| "default".into(), build: "".into(), lifetime }
+    }
+
+    /// Whether it may be shared at all.
+    pub(super) fn is_trusted(&self) -> bool {
+        match (self.what, self.shared.trust()) {
+            (What::Material, Trust::Sealed | Trust::Material) | (What::Conclusions, Trust::Sealed) => true,
+            (What::Conclusions, Trust::Material) => false,
+        }
+    }
+
+    pub(super) async fn find<V: DeserializeOwned>(&self, table: &str, key: &K) -> Option<Found<V>> {
+        let (domain, bytes) = ((self.domain)(key), KeyBytes::of(key));
+        let opened = self.shared.find(self.label(table, &domain, &bytes)).await?;
+        let stored: Stored<V> = serde_json::from_slice(&opened.value)
+            .inspect_err(|error| tracing::debug!(table, %error, "a value of another version"))
+            .ok()?;
+        let left = (!stored.lasts).then(|| Duration::from_millis(opened.expires.saturating_sub(now())));
+        Some(Found { value: stored.value, left })
+    }
+
+    /// Shares a value: for this long, or without an end.
+    pub(super) async fn keep<V: Serialize>(&self, table: &str, key: &K, value: &V, lasts: Option<Duration>) {
+        let (domain, bytes) = ((self.domain)(key), KeyBytes::of(key));
+        let stored = Stored { lasts: lasts.is_none(), value };
+        let Ok(stored) = serde_json::to_vec(&stored) else {
+            return;
+        };
+        let lifetime = lasts.unwrap_or_else(|| {
+            let lifetime = self.lifetime.min(MAX_LIFETIME);
+            lifetime - lifetime.mul_f64(fraction() / 10.0)
+        });
+        self.shared.keep(self.label(table, &domain, &bytes), &stored, lifetime).await;
+    }
+
+    pub(super) async fn forget(&self, table: &str, key: &K) {
+        let (domain, bytes) = ((self.domain)(key), KeyBytes::of(key));
+        self.shared.forget(self.label(table, &domain, &bytes)).await;
+    }
+
+    fn label<'a>(&'a self, table: &'a str, domain: &'a str, key: &'a KeyBytes) -> Label<'a> {
+        Label { domain, table, build: &self.build, key: key.as_slice() }
+    }
+}
+
+impl<K> fmt::Debug for Sharing<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sharing")
+            .field("what", &self.what)
+            .field("build", &self.build)
+            .finish_non_exhaustive()
+    }
+}

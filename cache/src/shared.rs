@@ -1,0 +1,361 @@
+//! The shared tier: what the replicas of one fleet tell each other, through Redis.
+
+mod address;
+mod breaker;
+mod link;
+mod listener;
+mod purges;
+mod seldom;
+mod server;
+mod settings;
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use oci::{Algorithm, Hasher};
+use redis::{Cmd, FromRedisValue};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub use self::address::InvalidUrl;
+pub use self::breaker::BreakerState;
+use self::link::Link;
+pub(crate) use self::purges::Forgets;
+use self::purges::{Purge, Purges};
+use self::seldom::Seldom;
+use self::server::Server;
+pub use self::settings::{BUDGET, ConnectError, Settings, Trust};
+use crate::seal::OVERHEAD;
+use crate::stats::{Count, SharedStats};
+use crate::{Broken, Index, KeyBytes, Label, LeaseStats, Opened, Seals};
+
+/// How large a value may be. What is larger is found elsewhere, and stays with whoever has it.
+pub const MAX_VALUE: usize = 64 * 1024;
+
+/// What a value may be with its seal around it.
+const MAX_SEALED: usize = MAX_VALUE + 256;
+
+/// How long anything is kept at most.
+pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Adds a record and drops the oldest, in one step.
+const APPEND: &str = "local all = string.sub((redis.call('GET', KEYS[1]) or '') .. ARGV[1], -tonumber(ARGV[2])) \
+                      redis.call('SET', KEYS[1], all, 'PX', ARGV[3]) return #all";
+
+/// A store that all replicas write, and none of them believes further than its seals prove.
+///
+/// It is never needed: whatever it does not answer in time, or not rightly, is a miss. What it holds are material and
+/// conclusions under keys which say all that these rest on, so that nothing that is put back there can bring a
+/// policy, a trust root or an allowance back.
+///
+/// Dropping it closes the connections.
+pub struct Shared {
+    core: Arc<Core>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+/// All of it but the tasks, which hold it.
+struct Core {
+    link: Arc<Link>,
+    seals: Seals,
+    trust: Trust,
+    prefix: String,
+    purges: Arc<Purges>,
+    meters: Meters,
+    broken: Seldom,
+}
+
+#[derive(Debug, Default)]
+struct Meters {
+    hits: Count,
+    misses: Count,
+    stored: Count,
+    oversized: Count,
+    seals_broken: Count,
+    seals_unknown: Count,
+    seals_expired: Count,
+    purged: Count,
+    purges: Count,
+    listening: std::sync::atomic::AtomicBool,
+    leases: LeaseMeters,
+}
+
+/// What became of leases.
+#[derive(Debug, Default)]
+pub(crate) struct LeaseMeters {
+    pub(crate) held: Count,
+    pub(crate) awaited: Count,
+    pub(crate) alone: Count,
+}
+
+impl Shared {
+    /// A shared tier of these settings. It connects in the background, now and whenever the connection is lost: a
+    /// server that is away delays nothing. With an index it remembers across restarts which purges it carried out.
+    ///
+    /// Has to be called within a runtime.
+    ///
+    /// # Errors
+    /// As [`ConnectError`] says.
+    pub fn connect(settings: Settings, index: Option<Arc<Index>>) -> Result<Arc<Self>, ConnectError> {
+        settings.check()?;
+        let server = Server::new(&settings)?;
+        let core = Arc::new(Core {
+            link: Link::new(server, &settings.prefix, settings.budget),
+            seals: settings.seals.unwrap_or_else(Seals::unkeyed),
+            trust: settings.trust,
+            prefix: settings.prefix,
+            purges: Arc::new(Purges::new(index)),
+            meters: Meters::default(),
+            broken: Seldom::default(),
+        });
+        let link = core.link.clone();
+        let tend = tokio::spawn(async move { link.tend().await });
+        let listen = tokio::spawn(listener::run(core.clone()));
+        Ok(Arc::new(Self { core, tasks: [tend, listen] }))
+    }
+
+    /// Waits until the server answers, which may be never: the caller has a deadline. For tests and tools; nothing
+    /// that serves waits for it.
+    pub async fn answers(&self) {
+        self.core.link.answers().await;
+    }
+
+    /// How far it is trusted.
+    pub fn trust(&self) -> Trust {
+        self.core.trust
+    }
+
+    /// What it did so far.
+    pub fn stats(&self) -> SharedStats {
+        let (meters, link) = (&self.core.meters, &self.core.link.meters);
+        SharedStats {
+            hits: meters.hits.value(),
+            misses: meters.misses.value(),
+            stored: meters.stored.value(),
+            oversized: meters.oversized.value(),
+            late: link.late.value(),
+            failed: link.failed.value(),
+            spared: link.spared.value(),
+            seals_broken: meters.seals_broken.value(),
+            seals_unknown: meters.seals_unknown.value(),
+            seals_expired: meters.seals_expired.value(),
+            purged: meters.purged.value(),
+            purges: meters.purges.value(),
+            breaker: self.core.link.state(),
+            openings: link.openings.value(),
+            listening: meters.listening.load(std::sync::atomic::Ordering::Relaxed),
+            latency: link.answers.latency(),
+            leases: LeaseStats {
+                held: meters.leases.held.value(),
+                awaited: meters.leases.awaited.value(),
+                alone: meters.leases.alone.value(),
+            },
+        }
+    }
+
+    /// What is stored under this label, if it is ours and still believed.
+    pub(crate) async fn find(&self, label: Label<'_>) -> Option<Opened> {
+        let core = &self.core;
+        // A range, so that a value of any size that somebody put there costs no more than ours do.
+        let question = redis::cmd("GETRANGE").arg(core.place(label)).arg(0).arg(MAX_SEALED).to_owned();
+        let sealed: Vec<u8> = core.link.ask(&question).await?;
+        if sealed.is_empty() {
+            core.meters.misses.add();
+            return None;
+        }
+        if sealed.len() > MAX_SEALED {
+            core.meters.oversized.add();
+            return None;
+        }
+        core.open(label, &sealed)
+    }
+
+    /// Stores a value under this label, for this long. Says whether it is there; where it is not, that costs others
+    /// time.
+    pub(crate) async fn keep(&self, label: Label<'_>, value: &[u8], lifetime: Duration) -> bool {
+        let core = &self.core;
+        if value.len() > MAX_VALUE {
+            core.meters.oversized.add();
+            return false;
+        }
+        let lifetime = u64::try_from(lifetime.min(MAX_LIFETIME).as_millis()).unwrap_or(u64::MAX);
+        let now = now();
+        if lifetime == 0 {
+            return false;
+        }
+        let made = core.purges.made(label, now);
+        let Some(sealed) = core.seals.seal(label, value, now.saturating_add(lifetime), made) else {
+            return false;
+        };
+        let command = redis::cmd("SET").arg(core.place(label)).arg(sealed).arg("PX").arg(lifetime).to_owned();
+        let stored = core.link.ask::<()>(&command).await.is_some();
+        if stored {
+            core.meters.stored.add();
+        }
+        stored
+    }
+
+    /// Removes what is stored under this label.
+    pub(crate) async fn forget(&self, label: Label<'_>) {
+        let command = redis::cmd("DEL").arg(self.core.place(label)).to_owned();
+        // Where it cannot be removed it expires; who needs more than that purges.
+        let _: Option<u64> = self.core.link.ask(&command).await;
+    }
+
+    /// Adds a value to those under this label, all of one length; of more than `most` the oldest go. Says whether it
+    /// is there.
+    pub(crate) async fn append(
+        &self,
+        label: Label<'_>,
+        value: &[u8],
+        most: usize,
+        lifetime: Duration,
+    ) -> bool {
+        let core = &self.core;
+        let lifetime = u64::try_from(lifetime.min(MAX_LIFETIME).as_millis()).unwrap_or(u64::MAX).max(1);
+        let now = now();
+        let made = core.purges.made(label, now);
+        let Some(sealed) = core.seals.seal(label, value, now.saturating_add(lifetime), made) else {
+            return false;
+        };
+        let command = append(&core.place(label), &sealed, sealed.len() * most, lifetime);
+        let added = core.link.ask::<u64>(&command).await.is_some();
+        if added {
+            core.meters.stored.add();
+        }
+        added
+    }
+
+    /// The last `most` values under this label, each of this length, the oldest first; those alone that are ours and
+    /// still believed.
+    pub(crate) async fn records(&self, label: Label<'_>, length: usize, most: usize) -> Vec<Vec<u8>> {
+        let core = &self.core;
+        let length = length + OVERHEAD;
+        let question = redis::cmd("GETRANGE").arg(core.place(label)).arg(0).arg(length * most - 1).to_owned();
+        let all: Vec<u8> = core.link.ask(&question).await.unwrap_or_default();
+        let opened = all.chunks(length).filter_map(|sealed| core.open(label, sealed));
+        let records: Vec<_> = opened.map(|opened| opened.value).collect();
+        if records.is_empty() {
+            core.meters.misses.add();
+        }
+        records
+    }
+
+    /// From now on, this forgets what anybody purges from its table.
+    pub(crate) fn add(&self, table: &'static str, forgets: Weak<dyn Forgets>) {
+        self.core.purges.add(table, forgets);
+    }
+
+    /// Purges every key of this table that begins with these bytes: here when this returns, at replicas that listen
+    /// at once, and at others when they are back.
+    pub(crate) async fn purge(&self, table: &str, prefix: &KeyBytes) {
+        let mut id = [0; 16];
+        if aws_lc_rs::rand::fill(&mut id).is_err() {
+            tracing::error!("no randomness: the other replicas are not told of a purge");
+            return;
+        }
+        let purge = Purge::new(id, table, prefix, now());
+        let record = purge.record(&self.core.seals);
+        self.core.carry_out(purge).await;
+        let Some(record) = record else {
+            return;
+        };
+        if !self.core.tell(&record).await {
+            self.core.purges.owe(record);
+        }
+    }
+
+    /// The answer to a question about a lease, within this time.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, budget: Duration, command: &Cmd) -> Option<T> {
+        self.core.link.ask_within(budget, command).await
+    }
+
+    /// Where a thing under this label is.
+    pub(crate) fn place(&self, label: Label<'_>) -> String {
+        self.core.place(label)
+    }
+
+    pub(crate) fn leases(&self) -> &LeaseMeters {
+        &self.core.meters.leases
+    }
+}
+
+impl Core {
+    /// The prefix, the table for whoever looks, and in braces, so that a cluster puts what belongs together in one
+    /// slot, the hash of the whole label.
+    fn place(&self, label: Label<'_>) -> String {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        hasher.update(label.place().as_slice());
+        format!("{}:{}:{{{}}}", self.prefix, label.table, hasher.finish().hex())
+    }
+
+    /// What was sealed, if it is ours, still believed, and not purged.
+    fn open(&self, label: Label<'_>, sealed: &[u8]) -> Option<Opened> {
+        match self.seals.open(label, sealed, now()) {
+            Ok(opened) if self.purges.cover(label, opened.made) => {
+                self.meters.purged.add();
+                None
+            }
+            Ok(opened) => {
+                self.meters.hits.add();
+                Some(opened)
+            }
+            Err(broken) => {
+                self.refuse(label, broken);
+                None
+            }
+        }
+    }
+
+    fn refuse(&self, label: Label<'_>, broken: Broken) {
+        let count = match broken {
+            Broken::Malformed | Broken::Forged => &self.meters.seals_broken,
+            Broken::UnknownKey => &self.meters.seals_unknown,
+            Broken::Expired => &self.meters.seals_expired,
+        };
+        count.add();
+        if self.broken.allows(Instant::now()) {
+            tracing::warn!(table = label.table, %broken, "a value in the shared cache is not believed");
+        }
+    }
+
+    /// Carries out a purge, away from where nothing may wait for the disk.
+    async fn carry_out(self: &Arc<Self>, purge: Purge) {
+        let core = self.clone();
+        let carried_out = crate::blocking::blocking(move || core.purges.carry_out(&purge)).await;
+        if carried_out == Some(true) {
+            self.meters.purges.add();
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("prefix", &self.core.prefix)
+            .field("trust", &self.core.trust)
+            .field("seals", &self.core.seals)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The command that adds a record to a place, of whose bytes the last `most` stay.
+fn append(place: &str, record: &[u8], most: usize, lifetime: u64) -> Cmd {
+    redis::cmd("EVAL").arg(APPEND).arg(1).arg(place).arg(record).arg(most).arg(lifetime).to_owned()
+}
+
+/// Milliseconds since 1970. A clock that is before that says zero, and opens what it should not have to: nothing that
+/// matters rests on it.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
