@@ -7,8 +7,8 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use oci::{Digest, Reference, TagOrDigest};
 use policies::{
-    CertificateIdentity, Claim, Document, Evidence, Facts, Finding, NoMatch, PolicySet, Signature, Signer,
-    Subject, judge,
+    Case, CertificateIdentity, Claim, Document, Evidence, Externals, Facts, Finding, Lookups, NoMatch,
+    PolicySet, Request, Signature, Signer, Subject, judge,
 };
 
 /// So many policies, three of which speak of the image.
@@ -17,7 +17,8 @@ fn policies(count: usize) -> PolicySet {
     let others = (3..count).map(|n| format!("registry{}.example/team{n}/**", n % 7));
     let texts: Vec<_> =
         globs.into_iter().chain(others).enumerate().map(|(n, glob)| policy(n, &glob)).collect();
-    PolicySet::load(texts.iter().map(|text| Document { origin: "bench", text })).unwrap()
+    let documents = texts.iter().map(|text| Document { origin: "bench", text });
+    PolicySet::load(documents, &Externals::default()).unwrap()
 }
 
 fn policy(n: usize, glob: &str) -> String {
@@ -53,8 +54,12 @@ fn evidence(set: &PolicySet, subject: &Subject) -> Evidence {
         Facts { material: Digest::of(signer.as_bytes()), finding: Finding::Signed(signature) }.into()
     };
     let mut evidence = Evidence::default();
-    for basis in set.matching(&subject.name, &TagOrDigest::Digest(subject.digest)).bases() {
-        evidence.insert(basis, vec![facts("stranger.yaml"), facts("release.yaml")]);
+    let matching = set.matching(&subject.name, &TagOrDigest::Digest(subject.digest), &Request::Pull);
+    for (source, bases) in matching.sources() {
+        for basis in bases {
+            let found = vec![facts("stranger.yaml"), facts("release.yaml")];
+            evidence.insert(source.clone(), basis.clone(), found);
+        }
     }
     evidence
 }
@@ -62,10 +67,14 @@ fn evidence(set: &PolicySet, subject: &Subject) -> Evidence {
 fn judgement(criterion: &mut Criterion) {
     let (set, subject) = (policies(50), subject());
     let evidence = evidence(&set, &subject);
+    let lookups = Lookups::default();
     criterion.bench_function("judge, 3 of 50 policies matching", |bencher| {
         bencher.iter(|| {
-            let matching = set.matching(&subject.name, &TagOrDigest::Digest(subject.digest));
-            judge(black_box(&subject), &matching, &evidence, NoMatch::Deny)
+            let matching = set.matching(&subject.name, &TagOrDigest::Digest(subject.digest), &Request::Pull);
+            let (subject, matching) = (black_box(&subject), &matching);
+            let case =
+                Case { subject, matching, evidence: &evidence, lookups: &lookups, no_match: NoMatch::Deny };
+            judge(&case, 0)
         });
     });
 }
@@ -74,7 +83,8 @@ fn selection(criterion: &mut Criterion) {
     for count in [50, 5_000] {
         let (set, subject) = (policies(count), subject());
         criterion.bench_function(&format!("select 3 of {count} policies"), |bencher| {
-            bencher.iter(|| set.matching(black_box(&subject.name), &TagOrDigest::Digest(subject.digest)));
+            let version = TagOrDigest::Digest(subject.digest);
+            bencher.iter(|| set.matching(black_box(&subject.name), &version, &Request::Pull));
         });
     }
 }

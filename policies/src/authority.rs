@@ -12,8 +12,8 @@ mod wanted;
 use std::sync::Arc;
 
 use self::demands::Demands;
+pub(crate) use self::keyless::identity;
 pub(crate) use self::wanted::{Accepted, Wanted, WantedAttestation};
-use crate::facts::Basis;
 use crate::object::{Object, Report};
 use crate::verdict::Sought;
 
@@ -36,11 +36,11 @@ pub(crate) enum AuthorityKind {
 }
 
 impl AuthorityKind {
-    /// What its evidence may rest on; nothing where it wants none.
-    pub(crate) fn bases(&self) -> &[Basis] {
+    /// The evidence that it wants, if it wants any.
+    pub(crate) fn wanted(&self) -> Option<&Wanted> {
         match self {
-            Self::Wants(wanted) => &wanted.bases,
-            Self::Pass | Self::Fail(_) => &[],
+            Self::Wants(wanted) => Some(wanted),
+            Self::Pass | Self::Fail(_) => None,
         }
     }
 
@@ -90,7 +90,7 @@ fn kind(object: &Object<'_>, report: &mut Report) -> Option<AuthorityKind> {
         }
     }
     signature_format(object, report);
-    source::check(object, report);
+    let source = source::read(object, report);
     let attestations = attestation::read(object, report);
     let demands = Demands::read(object, report);
     if let Some(fixed) = object.object("static", report) {
@@ -106,7 +106,7 @@ fn kind(object: &Object<'_>, report: &mut Report) -> Option<AuthorityKind> {
         Some(key) => key_ref::read(&key, &demands, report)?,
         None => keyless::read(&object.object("keyless", report)?, &demands, report),
     };
-    Some(AuthorityKind::Wants(Wanted { bases, signers, attestations }))
+    Some(AuthorityKind::Wants(Wanted { source, bases, signers, attestations }))
 }
 
 fn fixed(object: &Object<'_>, report: &mut Report) -> Option<AuthorityKind> {

@@ -3,21 +3,72 @@
 use std::fmt::Display;
 
 use crate::facts::{CertificateIdentity, Flaw, Signer};
-use crate::verdict::{AuthorityFailure, Cause, Denial, PolicyFailure, Reason, Sought, Subject};
+use crate::moment;
+use crate::revocation::Revoked;
+use crate::verdict::{
+    AuthorityFailure, Cause, Denial, Exempted, PolicyFailure, Reason, Shortfall, Sought, Subject,
+};
 
 /// How many signers, flaws or identities are listed before the rest is only counted. Whoever may push can
 /// leave hundreds of signatures with an image, and an answer has room for few.
 const LISTED: usize = 8;
 
+/// What policy-controller calls the program of a whole policy.
+const OF_POLICY: &str = "ClusterImagePolicy";
+
+impl Exempted {
+    /// That the policy exempts the image, why, and for how long.
+    pub fn message(&self) -> String {
+        let (policy, exemption) = (&self.policy, &self.exemption);
+        let (reason, end) = (printable(&exemption.reason), moment::display(exemption.expires));
+        format!("exempted from policy {policy} until {end}: {reason}")
+    }
+}
+
+impl Revoked {
+    /// By what, and why.
+    pub fn message(&self) -> String {
+        format!("revoked by {}: {}", self.by, printable(&self.reason))
+    }
+}
+
 impl PolicyFailure {
-    /// What the authorities say, in policy-controller's words and order, joined by spaces.
+    /// What the authorities or the program say, in policy-controller's words and order, joined by spaces.
     pub fn message(&self, subject: &Subject) -> String {
-        self.authorities.iter().map(|failure| failure.message(subject)).collect::<Vec<_>>().join(" ")
+        match &self.shortfall {
+            Shortfall::Authorities(authorities) => {
+                authorities.iter().map(|failure| failure.message(subject)).collect::<Vec<_>>().join(" ")
+            }
+            Shortfall::Program { language, message } => {
+                format!("failed evaluating {language} policy for {OF_POLICY}: {}", printable(message))
+            }
+            Shortfall::Unusable(why) => format!("the policy cannot be used: {}", printable(why)),
+        }
+    }
+
+    fn for_person(&self) -> String {
+        let policy = &self.policy;
+        let expired = self.expired.as_ref().map(|exemption| {
+            let (end, reason) = (moment::display(exemption.expires), printable(&exemption.reason));
+            format!("\n  policy {policy}: the exemption of this image ended at {end}: {reason}")
+        });
+        let shortfall = match &self.shortfall {
+            Shortfall::Authorities(authorities) => {
+                authorities.iter().map(|failure| failure.for_person(policy)).collect()
+            }
+            Shortfall::Program { language, message } => format!(
+                "\n  policy {policy}: signed as expected, but its {language} program objects: {}",
+                printable(message)
+            ),
+            Shortfall::Unusable(why) => format!("\n  policy {policy}: cannot be used: {}", printable(why)),
+        };
+        shortfall + &expired.unwrap_or_default()
     }
 }
 
 impl AuthorityFailure {
-    fn message(&self, subject: &Subject) -> String {
+    /// What it says, in policy-controller's words.
+    pub(crate) fn message(&self, subject: &Subject) -> String {
         let (what, how) = match self.sought {
             Sought::Nothing | Sought::KeylessSignature => ("signature", "keyless"),
             Sought::KeySignature => ("signature", "key"),
@@ -36,6 +87,12 @@ impl AuthorityFailure {
                     "no matching attestations with type {wanted}, checked the following predicateTypes: \"{found}\""
                 );
             }
+            Reason::NotCompliant { attestation, language, message } => {
+                let of_type = if *language == "rego" { "type " } else { "" };
+                let message = printable(message);
+                return format!("failed evaluating {language} policy for {of_type}{attestation}: {message}");
+            }
+            Reason::Revoked { by } => no_match(what, by.iter().map(Revoked::message)),
             Reason::Unsigned => "no signatures found".to_owned(),
             Reason::WrongIdentity { signers } => no_match(what, signers.iter().map(stranger)),
             Reason::Flawed { flaws } => no_match(what, details(flaws)),
@@ -65,6 +122,10 @@ impl AuthorityFailure {
             Reason::WrongPredicate { wanted, .. } => {
                 return format!("attested, but by no attestation of type {wanted}");
             }
+            Reason::NotCompliant { attestation, language, .. } => {
+                return format!("attested, but the {language} program of {attestation} objects");
+            }
+            Reason::Revoked { .. } => "signed by who is expected, but that is revoked",
             Reason::Unsigned if attestations => "the image has no attestations",
             Reason::Unsigned => "the image is not signed",
             Reason::OtherSubject if attestations => "the attestations found are of other images",
@@ -81,6 +142,8 @@ impl AuthorityFailure {
     fn found(&self) -> Vec<String> {
         match &self.reason {
             Reason::StaticFail { .. } | Reason::Unsigned | Reason::OtherSubject => Vec::new(),
+            Reason::Revoked { by } => by.iter().map(Revoked::message).collect(),
+            Reason::NotCompliant { message, .. } => vec![printable(message)],
             Reason::WrongPredicate { found, .. } => {
                 found.iter().map(|found| format!("attested: {}", printable(found))).collect()
             }
@@ -101,12 +164,11 @@ impl Denial {
             Cause::NoMatchingPolicy => {
                 format!("{image}: no policy speaks of this image, and such images are denied")
             }
+            Cause::Revoked(revoked) => format!("{image}: {}", revoked.message()),
             Cause::Failed(failures) => {
                 let names = failures.iter().map(|failure| &*failure.policy).collect::<Vec<_>>().join(", ");
-                let authorities = failures.iter().flat_map(|failure| {
-                    failure.authorities.iter().map(|authority| authority.for_person(&failure.policy))
-                });
-                format!("{image}: failed policy: {names}{}", authorities.collect::<String>())
+                let details = failures.iter().map(PolicyFailure::for_person);
+                format!("{image}: failed policy: {names}{}", details.collect::<String>())
             }
         }
     }
@@ -159,9 +221,8 @@ fn listed(items: impl IntoIterator<Item = impl Display>) -> Vec<String> {
     list
 }
 
-/// Text of strangers, which must not be able to draw lines of its own into an answer or a log, nor turn it
-/// around.
-fn printable(text: &str) -> String {
+/// Text of strangers as it may be shown: it cannot draw lines of its own into an answer or a log, nor turn it around.
+pub fn printable(text: &str) -> String {
     let draws = |character: char| {
         character.is_control()
             || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')

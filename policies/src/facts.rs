@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use oci::Digest;
+use oci::{Digest, Name};
 use serde::{Deserialize, Serialize};
 
 use crate::key::PublicKey;
@@ -180,6 +180,18 @@ pub enum TrustRootRef {
     Default,
     /// One that a policy names by `trustRootRef`.
     Named(Arc<str>),
+    /// The certificate authority that a policy spells out by `keyless.ca-cert`, as certificates in PEM. Whatever else a
+    /// root has is that of the root that is configured for everybody.
+    Authority(Arc<str>),
+}
+
+/// Where the signatures of an image are looked for.
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Source {
+    /// The repository; that of the image itself without one.
+    pub repository: Option<Name>,
+    /// What the names of cosign's tags begin with; nothing by default.
+    pub tag_prefix: Option<Arc<str>>,
 }
 
 /// Which checks are demanded of a signature. What a profile does not demand is still checked where it is there, but for
@@ -268,18 +280,30 @@ impl Basis {
     }
 }
 
-/// All the facts that are at hand for one image, by what they rest on.
+/// All the facts that are at hand for one image, by where they are from and what they rest on.
 #[derive(Clone, Debug, Default)]
-pub struct Evidence(BTreeMap<Basis, Vec<Arc<Facts>>>);
+pub struct Evidence(BTreeMap<Source, BTreeMap<Basis, Vec<Arc<Facts>>>>);
 
 impl Evidence {
-    /// Adds the facts of one basis. An empty list is evidence too: that nothing was found.
-    pub fn insert(&mut self, basis: Basis, facts: Vec<Arc<Facts>>) {
-        self.0.insert(basis, facts);
+    /// Adds the facts from one source on one basis. An empty list is evidence too: that nothing was found.
+    pub fn insert(&mut self, source: Source, basis: Basis, facts: Vec<Arc<Facts>>) {
+        self.0.entry(source).or_default().insert(basis, facts);
     }
 
-    /// The facts that rest on this basis; none where it was never asked for.
-    pub fn resting_on(&self, basis: &Basis) -> &[Arc<Facts>] {
-        self.0.get(basis).map_or(&[], Vec::as_slice)
+    /// The material that a verified statement, by its digest, was found in.
+    pub fn material_of(&self, statement: &Digest) -> Option<Digest> {
+        let facts = self.0.values().flat_map(BTreeMap::values).flatten();
+        let states = |finding: &Finding| match finding {
+            Finding::Signed(Signature { claim: Claim::Attestation(attestation), .. }) => {
+                attestation.statement == *statement
+            }
+            Finding::Signed(_) | Finding::Flawed(_) => false,
+        };
+        facts.into_iter().find(|facts| states(&facts.finding)).map(|facts| facts.material)
+    }
+
+    /// The facts from a source that rest on this basis; none where they were never asked for.
+    pub fn of(&self, source: &Source, basis: &Basis) -> &[Arc<Facts>] {
+        self.0.get(source).and_then(|facts| facts.get(basis)).map_or(&[], Vec::as_slice)
     }
 }

@@ -30,11 +30,6 @@ impl FieldErrors {
         self.add("unknown field(s)", path);
     }
 
-    /// A field that the resource has and that is not honoured here. Ignoring it would weaken the policy.
-    pub(crate) fn unsupported(&mut self, path: String) {
-        self.add("not supported yet", path);
-    }
-
     /// None of several fields is there.
     pub(crate) fn neither(&mut self, paths: impl IntoIterator<Item = String>) {
         paths.into_iter().for_each(|path| self.add("expected exactly one, got neither", path));

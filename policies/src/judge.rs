@@ -1,16 +1,21 @@
 //! Judgement itself: policies and evidence in, a verdict out.
 
+mod account;
+mod court;
 mod findings;
+mod input;
 
 use std::collections::HashSet;
 
-use crate::authority::{Authority, AuthorityKind};
+pub use self::account::explain;
+use self::court::{Court, Met};
+use crate::exemption::Exemption;
 use crate::facts::{Evidence, Signer};
+use crate::lookups::{Lookups, Need};
 use crate::matching::Matching;
-use crate::policy::{Mode, Policy};
-use crate::verdict::{
-    Allowed, AuthorityFailure, Cause, Denial, Ground, PolicyFailure, Reason, Subject, Verdict,
-};
+use crate::moment::Seconds;
+use crate::policy::Mode;
+use crate::verdict::{Allowed, Cause, Denial, Exempted, Ground, Permit, Subject, Verdict};
 
 /// What becomes of an image that no policy speaks of.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -23,77 +28,104 @@ pub enum NoMatch {
     Allow,
 }
 
+/// All that a verdict is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The image.
+    pub subject: &'a Subject,
+    /// The policies that speak of the subject when it is asked for by the request.
+    pub matching: &'a Matching<'a>,
+    /// What was found, on every basis of [`Matching::sources`]: where one is absent, nothing was found that rests on it.
+    pub evidence: &'a Evidence,
+    /// What else was looked up.
+    pub lookups: &'a Lookups,
+    /// What becomes of an image that no policy speaks of.
+    pub no_match: NoMatch,
+}
+
+/// A verdict, and how long it holds.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Until when it holds, in seconds since 1970, if time alone can change it.
+    pub valid_until: Option<Seconds>,
+}
+
+/// Why there is no verdict.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Unjudged {
+    /// These have to be looked up first, each once. There is at least one.
+    Needs(Vec<Need>),
+    /// A program of this policy did not come to an end within its limits.
+    Exceeded {
+        /// The policy.
+        policy: String,
+        /// What it exceeded.
+        limit: String,
+    },
+}
+
 /// Judges one image.
 ///
-/// Every policy that matches must be satisfied, by any of its authorities, any of whose identities may have
-/// signed. `matching` must be of the subject, and `evidence` must rest on all of its bases: where a basis is
-/// absent, nothing was found that rests on it. A signature counts only for the digests that it names.
+/// Every policy that matches must be satisfied, by any of its authorities, any of whose identities may have signed, and by its
+/// program over what they found. A signature counts only for the digests that it names, and not if it is revoked.
 ///
 /// A policy that only warns changes what is said, and never hides that another denies.
-pub fn judge(subject: &Subject, matching: &Matching<'_>, evidence: &Evidence, no_match: NoMatch) -> Verdict {
-    if matching.is_empty() {
-        return unmatched(subject, no_match);
+///
+/// # Errors
+/// [`Unjudged`] where something is not known yet, or a program exceeds its limits. That is no verdict.
+pub fn judge(case: &Case<'_>, now: Seconds) -> Result<Judgement, Unjudged> {
+    let (subject, matching) = (case.subject, case.matching);
+    if let Some(revoked) = matching.revocations().of_image(&subject.digest) {
+        let denial = Denial::new(subject.clone(), Cause::Revoked(revoked.clone()), Vec::new());
+        return Ok(Judgement { verdict: Verdict::Deny(denial), valid_until: None });
     }
-    let (mut failures, mut warnings) = (Vec::new(), Vec::new());
+    let mut court = Court::new(case, now);
+    let (mut failures, mut warnings, mut exempted) = (Vec::new(), Vec::new(), Vec::new());
     let mut signers = Signers::default();
-    for policy in matching.policies() {
-        match satisfy(policy, subject, evidence) {
-            Ok(vouching) => vouching.into_iter().for_each(|signer| signers.add(signer)),
-            Err(failure) => match policy.mode {
+    for bound in matching.bound() {
+        match court.policy(bound) {
+            Ok(Met::By(vouching)) => vouching.into_iter().for_each(|signer| signers.add(signer)),
+            Ok(Met::Exempted(exemption)) => exempted.push(exempt(bound.policy.name.clone(), exemption)),
+            Err(failure) => match bound.policy.mode {
                 Mode::Enforce => failures.push(failure),
                 Mode::Warn => warnings.push(failure),
             },
         }
     }
-    if !failures.is_empty() {
-        return Verdict::Deny(Denial::new(subject.clone(), Cause::Failed(failures), warnings));
-    }
-    let ground = if warnings.is_empty() { Ground::Satisfied } else { Ground::Warned };
-    Verdict::Allow(Allowed::new(subject.clone(), ground, warnings, signers.into_vec()))
+    let valid_until = court.close()?;
+    let uncovered = matching.is_uncovered();
+    let verdict = if !failures.is_empty() {
+        Verdict::Deny(Denial::new(subject.clone(), Cause::Failed(failures), warnings))
+    } else if uncovered && case.no_match == NoMatch::Deny {
+        Verdict::Deny(Denial::new(subject.clone(), Cause::NoMatchingPolicy, warnings))
+    } else {
+        let ground = if uncovered {
+            Ground::NoMatch
+        } else if !warnings.is_empty() {
+            Ground::Warned
+        } else if !exempted.is_empty() {
+            Ground::Exempted
+        } else if matching.bound().next().is_none() {
+            Ground::Deferred
+        } else {
+            Ground::Satisfied
+        };
+        let subject = subject.clone();
+        Verdict::Allow(Allowed::new(Permit {
+            subject,
+            ground,
+            warnings,
+            exempted,
+            signers: signers.into_vec(),
+        }))
+    };
+    Ok(Judgement { verdict, valid_until })
 }
 
-fn unmatched(subject: &Subject, no_match: NoMatch) -> Verdict {
-    match no_match {
-        NoMatch::Deny => Verdict::Deny(Denial::new(subject.clone(), Cause::NoMatchingPolicy, Vec::new())),
-        NoMatch::Warn | NoMatch::Allow => {
-            Verdict::Allow(Allowed::new(subject.clone(), Ground::NoMatch, Vec::new(), Vec::new()))
-        }
-    }
-}
-
-/// The signers that satisfy a policy (none where a static authority does), or what all its authorities say.
-fn satisfy<'a>(
-    policy: &Policy,
-    subject: &Subject,
-    evidence: &'a Evidence,
-) -> Result<Vec<&'a Signer>, PolicyFailure> {
-    let mut signers = None::<Vec<&Signer>>;
-    let mut authorities = Vec::new();
-    for authority in &policy.authorities {
-        match vouch(authority, subject, evidence) {
-            Ok(vouching) => signers.get_or_insert_default().extend(vouching),
-            Err(reason) => authorities.push(AuthorityFailure {
-                authority: authority.name.clone(),
-                sought: authority.kind.sought(),
-                expected: authority.kind.expected(),
-                reason,
-            }),
-        }
-    }
-    signers.ok_or_else(|| PolicyFailure { policy: policy.name.clone(), authorities })
-}
-
-/// The signers that satisfy an authority, or why it is not satisfied.
-fn vouch<'a>(
-    authority: &Authority,
-    subject: &Subject,
-    evidence: &'a Evidence,
-) -> Result<Vec<&'a Signer>, Reason> {
-    match &authority.kind {
-        AuthorityKind::Pass => Ok(Vec::new()),
-        AuthorityKind::Fail(message) => Err(Reason::StaticFail { message: message.clone() }),
-        AuthorityKind::Wants(wanted) => findings::Findings::of(wanted, subject, evidence).vouch(wanted),
-    }
+fn exempt(policy: std::sync::Arc<str>, exemption: &Exemption) -> Exempted {
+    Exempted { policy, exemption: exemption.clone() }
 }
 
 /// Signers, each once, in the order in which they were found.

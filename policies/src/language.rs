@@ -7,6 +7,7 @@
 
 mod bounded;
 mod cel;
+mod clock;
 mod rego;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,12 @@
 //! [`Verdict`].
 
 mod authority;
+mod conversion;
 mod document;
+mod exemption;
 mod explain;
+mod explanation;
+mod externals;
 mod facts;
 mod field_errors;
 mod glob;
@@ -16,8 +20,10 @@ mod index;
 mod judge;
 mod key;
 mod language;
+mod lookups;
 mod match_resource;
 mod matching;
+mod moment;
 mod node;
 mod object;
 mod policy;
@@ -27,28 +33,42 @@ mod predicate;
 mod problem;
 mod program;
 mod public_keys;
+mod request;
+mod revocation;
+mod secrets;
 mod set;
 #[cfg(test)]
 mod test_support;
 mod trust_root_object;
 mod verdict;
 
+pub use conversion::{Unconvertible, convert};
 pub use document::Document;
+pub use exemption::Exemption;
+pub use explain::printable;
+pub use explanation::{
+    AuthorityAccount, Check, Conclusion, EvidenceAccount, Explanation, Fulfilment, PolicyAccount, Weighed,
+};
+pub use externals::{External, Externals};
 pub use facts::{
     Attestation, Basis, CertificateIdentity, Claim, Demand, Evidence, Facts, Finding, Flaw, FlawKind,
-    LogDemand, LogIndex, Profile, Signature, Signer, TrustRootRef,
+    LogDemand, LogIndex, Profile, Signature, Signer, Source, TrustRootRef,
 };
 pub use glob::{ImagePattern, InvalidGlob};
-pub use judge::{NoMatch, judge};
+pub use judge::{Case, Judgement, NoMatch, Unjudged, explain, judge};
 pub use key::{HashAlgorithm, PublicKey};
 pub use language::{Answers, Language, Outcome, Program, Question};
+pub use lookups::{Lookups, Need};
 pub use matching::Matching;
 pub use problem::{LoadError, Problem, Warning};
 pub use public_keys::InvalidKeys;
+pub use request::{Admitted, Request};
+pub use revocation::Revoked;
 pub use set::PolicySet;
 pub use trust_root_object::{
     AuthorityKeys, LogKey, SigstoreKeys, TrustRootObject, TrustRootSource, TrustedRepository,
 };
 pub use verdict::{
-    Allowed, AuthorityFailure, Cause, Denial, Ground, PolicyFailure, Reason, Sought, Subject, Verdict,
+    Allowed, AuthorityFailure, Cause, Denial, Exempted, Ground, PolicyFailure, Reason, Shortfall, Sought,
+    Subject, Verdict,
 };

@@ -17,7 +17,9 @@ pub(crate) enum Node {
     Null,
     /// A boolean.
     Boolean(bool),
-    /// A number. No field of a policy is one, so its value is of no interest.
+    /// A whole number.
+    Integer(i128),
+    /// Any other number. No field is one, so its value is of no interest.
     Number,
     /// Text.
     Text(String),
@@ -63,7 +65,7 @@ impl Node {
             Self::Null => true,
             Self::Text(text) => text.is_empty(),
             Self::List(list) => list.is_empty(),
-            Self::Boolean(_) | Self::Number | Self::Map(_) => false,
+            Self::Boolean(_) | Self::Integer(_) | Self::Number | Self::Map(_) => false,
         }
     }
 
@@ -72,7 +74,7 @@ impl Node {
         match self {
             Self::Null => "nothing",
             Self::Boolean(_) => "a boolean",
-            Self::Number => "a number",
+            Self::Integer(_) | Self::Number => "a number",
             Self::Text(_) => "text",
             Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
@@ -85,6 +87,10 @@ impl Node {
         match self {
             Self::Null => hasher.update(b"0"),
             Self::Boolean(value) => hasher.update(if *value { b"t" } else { b"f" }),
+            Self::Integer(value) => {
+                hasher.update(b"i");
+                hasher.update(&value.to_be_bytes());
+            }
             Self::Number => hasher.update(b"n"),
             Self::Text(text) => {
                 hasher.update(b"s");
@@ -145,16 +151,16 @@ impl<'de> Visitor<'de> for Tree {
         Ok(Node::Boolean(value))
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Node, E> {
-        Ok(Node::Number)
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Integer(value.into()))
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Node, E> {
-        Ok(Node::Number)
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Integer(value.into()))
     }
 
-    fn visit_i128<E: Error>(self, _: i128) -> Result<Node, E> {
-        Ok(Node::Number)
+    fn visit_i128<E: Error>(self, value: i128) -> Result<Node, E> {
+        Ok(Node::Integer(value))
     }
 
     fn visit_u128<E: Error>(self, _: u128) -> Result<Node, E> {

@@ -1,19 +1,29 @@
 //! Reading the fields of a mapping, with a path for every complaint.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use crate::externals::{External, Externals};
 use crate::field_errors::FieldErrors;
 use crate::node::Node;
 
 /// What came of reading a document.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Report {
     /// What is wrong: any, and the document is refused.
     pub(crate) errors: FieldErrors,
     /// What is odd.
     pub(crate) warnings: Vec<String>,
+    /// What keeps a policy that is written well from being judged by. It denies what it covers.
+    pub(crate) unusable: Vec<String>,
     /// How many regular expressions have been compiled, in this document and those before it.
     pub(crate) regexes: usize,
+    /// What was found of that which policies only name.
+    pub(crate) externals: Arc<Externals>,
+    /// What the document names.
+    pub(crate) named: Vec<External>,
+    /// Whether it may name nothing: whoever writes in one namespace must learn nothing of others, nor of servers.
+    pub(crate) inline: bool,
 }
 
 /// A mapping and where it is in its document.
@@ -31,7 +41,7 @@ impl<'a> Object<'a> {
         match node {
             Node::Map(fields) => Some(Self { path, fields }),
             Node::Null => Some(Self { path, fields: &NO_FIELDS }),
-            Node::Boolean(_) | Node::Number | Node::Text(_) | Node::List(_) => {
+            Node::Boolean(_) | Node::Integer(_) | Node::Number | Node::Text(_) | Node::List(_) => {
                 report.mistyped("a mapping", node, if path.is_empty() { "document".into() } else { path });
                 None
             }
@@ -70,13 +80,6 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Reports every one of these that is given.
-    pub(crate) fn refuse(&self, unsupported: &[&str], report: &mut Report) {
-        for key in unsupported.iter().filter(|key| self.has(key)) {
-            report.errors.unsupported(self.at(key));
-        }
-    }
-
     /// Whether a field is given and not blank.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.fields.get(key).is_some_and(|node| !node.is_blank())
@@ -107,6 +110,18 @@ impl<'a> Object<'a> {
         None
     }
 
+    /// A field that is a whole number from nought up, if it is given.
+    pub(crate) fn integer(&self, key: &str, report: &mut Report) -> Option<u64> {
+        let node = self.node(key)?;
+        if let Node::Integer(value) = node
+            && let Ok(value) = u64::try_from(*value)
+        {
+            return Some(value);
+        }
+        report.mistyped("a whole number", node, self.at(key));
+        None
+    }
+
     /// A field that is a mapping, if it is given.
     pub(crate) fn object(&self, key: &str, report: &mut Report) -> Option<Self> {
         self.node(key).and_then(|node| Self::of(node, self.at(key), report))
@@ -124,7 +139,12 @@ impl<'a> Object<'a> {
         for (index, node) in self.items(key, limit, report).iter().enumerate() {
             match node {
                 Node::Text(text) => texts.push(text.as_str()),
-                Node::Null | Node::Boolean(_) | Node::Number | Node::List(_) | Node::Map(_) => {
+                Node::Null
+                | Node::Boolean(_)
+                | Node::Integer(_)
+                | Node::Number
+                | Node::List(_)
+                | Node::Map(_) => {
                     report.mistyped("text", node, self.at_index(key, index));
                 }
             }
@@ -154,8 +174,24 @@ impl<'a> Object<'a> {
 
 impl Report {
     /// For a document that follows others in which so many regular expressions were compiled.
-    pub(crate) fn new(regexes: usize) -> Self {
-        Self { errors: FieldErrors::default(), warnings: Vec::new(), regexes }
+    pub(crate) fn new(regexes: usize, externals: Arc<Externals>) -> Self {
+        Self { regexes, externals, ..Self::default() }
+    }
+
+    /// The content of something that the document names at this path. Where it cannot be had the policy is unusable.
+    pub(crate) fn external(&mut self, external: External, path: &str) -> Option<Arc<str>> {
+        if self.inline {
+            self.unusable(path, "a policy of one namespace holds all that it needs itself");
+            return None;
+        }
+        let content = self.externals.content(&external);
+        self.named.push(external);
+        content.map_err(|why| self.unusable(path, why)).ok()
+    }
+
+    /// Something keeps the policy from being judged by.
+    pub(crate) fn unusable(&mut self, path: &str, why: impl std::fmt::Display) {
+        self.unusable.push(format!("{path}: {why}"));
     }
 
     fn mistyped(&mut self, wanted: &str, got: &Node, path: String) {

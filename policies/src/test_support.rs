@@ -7,8 +7,9 @@ use oci::{Digest, TagOrDigest};
 
 use crate::public_keys;
 use crate::{
-    Attestation, Basis, CertificateIdentity, Claim, Document, Evidence, Facts, Finding, Flaw, FlawKind,
-    HashAlgorithm, Matching, NoMatch, PolicySet, Signature, Signer, Subject, Verdict, judge,
+    Attestation, Basis, Case, CertificateIdentity, Claim, Document, Evidence, Externals, Facts, Finding,
+    Flaw, FlawKind, HashAlgorithm, Lookups, Matching, NoMatch, PolicySet, Request, Signature, Signer, Source,
+    Subject, Verdict,
 };
 
 /// Where a shared file is: under `COUNTERSIGN_SHARED`, or in `shared` beside the repository.
@@ -36,7 +37,7 @@ pub(crate) fn policy(name: &str, spec: &str) -> String {
 /// The set of these documents, which must be right but for what is not honoured yet.
 pub(crate) fn set(documents: &[String]) -> PolicySet {
     let documents = documents.iter().map(|text| Document { origin: "test.yaml", text });
-    PolicySet::load(documents).unwrap_or_else(|error| panic!("{error}"))
+    PolicySet::load(documents, &Externals::default().with_cue()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The image that tests judge.
@@ -47,7 +48,7 @@ pub(crate) fn subject() -> Subject {
 
 /// What of a set speaks of the image that tests judge.
 pub(crate) fn matching<'a>(set: &'a PolicySet, subject: &Subject) -> Matching<'a> {
-    set.matching(&subject.name, &TagOrDigest::Digest(subject.digest))
+    set.matching(&subject.name, &TagOrDigest::Digest(subject.digest), &Request::Pull)
 }
 
 /// The basis of policies that name no trust root.
@@ -78,7 +79,7 @@ pub(crate) fn flawed(detail: &str) -> Finding {
 /// Evidence on the default basis.
 pub(crate) fn evidence(findings: &[Finding]) -> Evidence {
     let mut evidence = Evidence::default();
-    evidence.insert(default_basis(), facts(findings));
+    evidence.insert(Source::default(), default_basis(), facts(findings));
     evidence
 }
 
@@ -112,9 +113,54 @@ pub(crate) fn verdict_on(documents: &[String], findings: &[Finding], no_match: N
     let (set, subject) = (set(documents), subject());
     let matching = matching(&set, &subject);
     let mut evidence = Evidence::default();
-    matching.bases().into_iter().for_each(|basis| evidence.insert(basis, facts(findings)));
+    for (source, bases) in matching.sources() {
+        bases.into_iter().for_each(|basis| evidence.insert(source.clone(), basis.clone(), facts(findings)));
+    }
     judge(&subject, &matching, &evidence, no_match)
 }
+
+/// The verdict, where nothing has to be looked up for it.
+pub(crate) fn judge(
+    subject: &Subject,
+    matching: &Matching<'_>,
+    evidence: &Evidence,
+    no_match: NoMatch,
+) -> Verdict {
+    let lookups = Lookups::default();
+    let case = Case { subject, matching, evidence, lookups: &lookups, no_match };
+    crate::judge(&case, NOW).unwrap().verdict
+}
+
+/// What comes of documents and findings where a request asks; the findings rest on whatever is asked for.
+pub(crate) fn sitting(
+    documents: &[String],
+    findings: &[Finding],
+    request: &Request,
+) -> Result<crate::Judgement, crate::Unjudged> {
+    case_of(documents, findings, request, NoMatch::Deny)
+}
+
+/// The same, with what becomes of an image that no policy speaks of.
+pub(crate) fn case_of(
+    documents: &[String],
+    findings: &[Finding],
+    request: &Request,
+    no_match: NoMatch,
+) -> Result<crate::Judgement, crate::Unjudged> {
+    let (set, subject) = (set(documents), subject());
+    let matching = set.matching(&subject.name, &TagOrDigest::Digest(subject.digest), request);
+    let mut evidence = Evidence::default();
+    for (source, bases) in matching.sources() {
+        bases.into_iter().for_each(|basis| evidence.insert(source.clone(), basis.clone(), facts(findings)));
+    }
+    let lookups = Lookups::default();
+    let case =
+        Case { subject: &subject, matching: &matching, evidence: &evidence, lookups: &lookups, no_match };
+    crate::judge(&case, NOW)
+}
+
+/// The time that tests judge at: 2027-01-15T08:00:00Z, in seconds since 1970.
+pub(crate) const NOW: i64 = 1_800_000_000;
 
 /// The verdict of these documents on the image that tests judge.
 pub(crate) fn verdict(documents: &[String], findings: &[Finding], no_match: NoMatch) -> Verdict {

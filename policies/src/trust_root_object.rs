@@ -88,13 +88,6 @@ pub struct LogKey {
     pub key: Vec<u8>,
 }
 
-/// Whether a document is such an object.
-pub(crate) fn is_one(node: &Node) -> bool {
-    let Node::Map(fields) = node else { return false };
-    let is = |key: &str, value: &str| matches!(fields.get(key), Some(Node::Text(text)) if text == value);
-    is("kind", "TrustRoot") && is("apiVersion", "policy.sigstore.dev/v1alpha1")
-}
-
 const FORMS: [&str; 3] = ["remote", "repository", "sigstoreKeys"];
 
 impl TrustRootObject {

@@ -1,10 +1,13 @@
 //! What judgement comes to.
 
+use std::fmt;
 use std::sync::Arc;
 
 use oci::{Digest, Name};
 
+use crate::exemption::Exemption;
 use crate::facts::{Flaw, Signer};
+use crate::revocation::Revoked;
 
 /// The image that is judged.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -13,6 +16,12 @@ pub struct Subject {
     pub name: Name,
     /// Its content, by sha256.
     pub digest: Digest,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.digest)
+    }
 }
 
 /// Whether an image may run. There is no third answer: what could not be determined is no verdict.
@@ -36,12 +45,23 @@ pub enum Verdict {
 #[derive(Clone, Debug)]
 pub struct Allowed(Arc<Permit>);
 
+/// What is said of an image that may run.
 #[derive(Debug)]
-struct Permit {
-    subject: Subject,
-    ground: Ground,
-    warnings: Vec<PolicyFailure>,
-    signers: Vec<Signer>,
+pub(crate) struct Permit {
+    pub(crate) subject: Subject,
+    pub(crate) ground: Ground,
+    pub(crate) warnings: Vec<PolicyFailure>,
+    pub(crate) exempted: Vec<Exempted>,
+    pub(crate) signers: Vec<Signer>,
+}
+
+/// That a policy exempts an image for now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Exempted {
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// What it says.
+    pub exemption: Exemption,
 }
 
 /// Why an image may run.
@@ -51,6 +71,10 @@ pub enum Ground {
     Satisfied,
     /// Every policy that binds is satisfied; one that only warns is not.
     Warned,
+    /// Every policy that binds is satisfied, some by an exemption.
+    Exempted,
+    /// Policies speak of it that only admission can judge by, and no others.
+    Deferred,
     /// No policy speaks of it, and such images are let pass.
     NoMatch,
 }
@@ -68,17 +92,37 @@ pub struct Denial {
 pub enum Cause {
     /// No policy speaks of it, and such images are denied.
     NoMatchingPolicy,
+    /// It is revoked, whatever policies say.
+    Revoked(Revoked),
     /// These policies bind and are not satisfied, in order of name. There is at least one.
     Failed(Vec<PolicyFailure>),
 }
 
-/// That a policy is not satisfied: none of its authorities is.
+/// That a policy is not satisfied.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PolicyFailure {
     /// The policy's name.
     pub policy: Arc<str>,
-    /// What each authority says, in the policy's order.
-    pub authorities: Vec<AuthorityFailure>,
+    /// Why not.
+    pub shortfall: Shortfall,
+    /// The exemption that the image had, and that has ended.
+    pub expired: Option<Exemption>,
+}
+
+/// What a policy lacks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Shortfall {
+    /// None of its authorities vouches for the image: what each of them says, in the policy's order.
+    Authorities(Vec<AuthorityFailure>),
+    /// Its program is not content with what its authorities found.
+    Program {
+        /// The language, as policies name it.
+        language: &'static str,
+        /// What the program objects to.
+        message: String,
+    },
+    /// The policy cannot be judged by, and denies what it covers.
+    Unusable(String),
 }
 
 /// That an authority does not vouch for an image.
@@ -135,6 +179,20 @@ pub enum Reason {
     },
     /// Signatures were found and are of other images.
     OtherSubject,
+    /// It is signed by those who are accepted, and their signatures are revoked.
+    Revoked {
+        /// By what, each once.
+        by: Vec<Revoked>,
+    },
+    /// Attestations of a type that must be there were found, and the policy's program is content with none.
+    NotCompliant {
+        /// What the policy calls the attestation.
+        attestation: Arc<str>,
+        /// The language of the program, as policies name it.
+        language: &'static str,
+        /// What the program objects to in the first of them.
+        message: String,
+    },
     /// The authority never vouches.
     StaticFail {
         /// What the policy has to say of it; may be empty.
@@ -144,13 +202,8 @@ pub enum Reason {
 
 impl Allowed {
     /// Only [`judge`](crate::judge()) calls this.
-    pub(crate) fn new(
-        subject: Subject,
-        ground: Ground,
-        warnings: Vec<PolicyFailure>,
-        signers: Vec<Signer>,
-    ) -> Self {
-        Self(Arc::new(Permit { subject, ground, warnings, signers }))
+    pub(crate) fn new(permit: Permit) -> Self {
+        Self(Arc::new(permit))
     }
 
     /// The image that may run.
@@ -168,6 +221,11 @@ impl Allowed {
         &self.0.warnings
     }
 
+    /// The policies that exempt the image, in order of name.
+    pub fn exempted(&self) -> &[Exempted] {
+        &self.0.exempted
+    }
+
     /// Whose signatures satisfied an authority, each once.
     pub fn signers(&self) -> &[Signer] {
         &self.0.signers
@@ -180,6 +238,8 @@ impl Ground {
         match self {
             Self::Satisfied => "satisfied",
             Self::Warned => "warned",
+            Self::Exempted => "exempted",
+            Self::Deferred => "left-to-admission",
             Self::NoMatch => "no-match",
         }
     }
@@ -218,11 +278,39 @@ impl Cause {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NoMatchingPolicy => "no-matching-policy",
+            Self::Revoked(_) => "revoked",
             Self::Failed(failures) => {
-                let authorities = failures.iter().flat_map(|failure| &failure.authorities);
                 let closest =
-                    authorities.map(|failure| &failure.reason).min_by_key(|reason| reason.distance());
-                closest.map_or("unsigned", Reason::as_str)
+                    failures.iter().map(PolicyFailure::closest).min_by_key(|(distance, _)| *distance);
+                closest.map_or("unsigned", |(_, name)| name)
+            }
+        }
+    }
+}
+
+impl PolicyFailure {
+    /// What each authority says, where it is for want of them that the policy is not satisfied.
+    pub fn authorities(&self) -> &[AuthorityFailure] {
+        match &self.shortfall {
+            Shortfall::Authorities(authorities) => authorities,
+            Shortfall::Program { .. } | Shortfall::Unusable(_) => &[],
+        }
+    }
+
+    /// A stable name of what came closest to satisfying it, for metrics and machines.
+    pub fn as_str(&self) -> &'static str {
+        self.closest().1
+    }
+
+    /// How far this is from being satisfied, and its name.
+    fn closest(&self) -> (u8, &'static str) {
+        match &self.shortfall {
+            Shortfall::Program { .. } => (0, "not-compliant"),
+            Shortfall::Unusable(_) => (9, "policy-unusable"),
+            Shortfall::Authorities(authorities) => {
+                let reasons = authorities.iter().map(|failure| &failure.reason);
+                let closest = reasons.min_by_key(|reason| reason.distance());
+                closest.map_or((8, "unsigned"), |reason| (reason.distance(), reason.as_str()))
             }
         }
     }
@@ -237,6 +325,8 @@ impl Reason {
             Self::WrongIdentity { .. } => "wrong-identity",
             Self::Flawed { .. } => "flawed",
             Self::OtherSubject => "other-subject",
+            Self::Revoked { .. } => "revoked",
+            Self::NotCompliant { .. } => "not-compliant",
             Self::StaticFail { .. } => "static-fail",
         }
     }
@@ -244,12 +334,14 @@ impl Reason {
     /// How far this is from a signature that counts.
     fn distance(&self) -> u8 {
         match self {
-            Self::WrongPredicate { .. } => 0,
-            Self::WrongIdentity { .. } => 1,
-            Self::Flawed { .. } => 2,
-            Self::OtherSubject => 3,
-            Self::Unsigned => 4,
-            Self::StaticFail { .. } => 5,
+            Self::NotCompliant { .. } => 1,
+            Self::WrongPredicate { .. } => 2,
+            Self::Revoked { .. } => 3,
+            Self::WrongIdentity { .. } => 4,
+            Self::Flawed { .. } => 5,
+            Self::OtherSubject => 6,
+            Self::Unsigned => 7,
+            Self::StaticFail { .. } => 8,
         }
     }
 }

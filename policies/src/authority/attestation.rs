@@ -16,13 +16,12 @@ pub(super) fn read(authority: &Object<'_>, report: &mut Report) -> Vec<WantedAtt
 
 fn one(attestation: &Object<'_>, authority: &Object<'_>, report: &mut Report) -> Option<WantedAttestation> {
     attestation.only(&["name", "predicateType", "policy"], report);
-    attestation.refuse(&["policy"], report);
     // Policy-controller leaves out which of the attestations it is.
     let known = attestation.known_as(authority.at("attestations"));
     known.require(&["name", "predicateType"], report);
-    if let Some(program) = known.object("policy", report) {
-        program::check(&program, Level::Attestation, report);
-    }
+    let program = known
+        .object("policy", report)
+        .and_then(|program| program::read(&program, Level::Attestation, report));
     let named = known.text("predicateType", report)?;
     if predicate::is_deprecated(named) {
         let path = known.at("predicateType");
@@ -30,5 +29,10 @@ fn one(attestation: &Object<'_>, authority: &Object<'_>, report: &mut Report) ->
             "invalid value: {named}: {path}\ndeprecated value, please use RFC 3986 conformant values"
         ));
     }
-    Some(WantedAttestation { named: named.into(), predicate_type: predicate::full(named).into() })
+    Some(WantedAttestation {
+        name: known.text("name", report).unwrap_or_default().into(),
+        named: named.into(),
+        predicate_type: predicate::full(named).into(),
+        program,
+    })
 }

@@ -21,28 +21,28 @@ pub(super) fn read(object: &Object<'_>, demands: &Demands, report: &mut Report) 
     if object.has("url") && object.has("ca-cert") {
         report.errors.both([object.at("ca-cert"), object.at("url")]);
     }
-    if let Some(certificate) = object.object("ca-cert", report) {
-        key_ref::check(&certificate, report);
-        object.refuse(&["ca-cert"], report);
-    }
+    let authority =
+        object.object("ca-cert", report).and_then(|written| key_ref::certificates(&written, report));
     let certificate_timestamp = match object.boolean("insecureIgnoreSCT", report) {
         Some(true) => Demand::NotRequired,
         Some(false) | None => Demand::Required,
     };
-    let certificates = demands::trust_root(object, report).unwrap_or(TrustRootRef::Default);
+    let named = demands::trust_root(object, report);
+    if authority.is_some() && named.is_some() {
+        report.unusable(&object.at("trustRootRef"), "a trust root beside ca-cert, which is one");
+    }
+    let certificates = authority.map(TrustRootRef::Authority).or(named).unwrap_or(TrustRootRef::Default);
     if !object.has("identities") {
         report.errors.missing(object.at("identities"));
     }
     let identities = object.objects("identities", IDENTITY_LIMIT, report);
-    let identities = identities.iter().filter_map(|identity| self::identity(identity, report)).collect();
+    let identities = identities.iter().filter_map(|identity| known_identity(identity, report)).collect();
     (vec![demands.keyless(certificates, certificate_timestamp)], Accepted::Identities(identities))
 }
 
-fn identity(object: &Object<'_>, report: &mut Report) -> Option<Identity> {
+fn known_identity(object: &Object<'_>, report: &mut Report) -> Option<Identity> {
     object.only(&["issuer", "issuerRegExp", "subject", "subjectRegExp"], report);
-    let issuer = matcher(object, "issuer", "issuerRegExp", report);
-    let subject = matcher(object, "subject", "subjectRegExp", report);
-    let identity = Identity { issuer: issuer?, subject: subject? };
+    let identity = identity(object, report)?;
     if identity.issuer.is_any_host() {
         let path = object.at("issuerRegExp");
         report.warnings.push(format!("{path}: accepts whatever any issuer says; name one"));
@@ -54,6 +54,13 @@ fn identity(object: &Object<'_>, report: &mut Report) -> Option<Identity> {
         ));
     }
     Some(identity)
+}
+
+/// The identity that the four fields of one describe.
+pub(crate) fn identity(object: &Object<'_>, report: &mut Report) -> Option<Identity> {
+    let issuer = matcher(object, "issuer", "issuerRegExp", report);
+    let subject = matcher(object, "subject", "subjectRegExp", report);
+    Some(Identity { issuer: issuer?, subject: subject? })
 }
 
 fn matcher(object: &Object<'_>, exact: &str, regex: &str, report: &mut Report) -> Option<Matcher> {

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use oci::Digest;
 
-use crate::facts::{Basis, Signer};
+use crate::facts::{Basis, Signer, Source};
 use crate::identity::Identity;
+use crate::language::Program;
 use crate::verdict::Sought;
 
 /// The evidence that an authority wants.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
+    /// Where it is looked for.
+    pub(crate) source: Source,
     /// What it may rest on: any of these, of which there is one, or one for each key.
     pub(crate) bases: Vec<Basis>,
     /// Who may have signed.
@@ -31,10 +34,14 @@ pub(crate) enum Accepted {
 /// An attestation that must be there.
 #[derive(Clone, Debug)]
 pub(crate) struct WantedAttestation {
+    /// What the policy calls it.
+    pub(crate) name: Arc<str>,
     /// The type, as the policy names it.
     pub(crate) named: Arc<str>,
     /// The type, in full.
     pub(crate) predicate_type: Arc<str>,
+    /// What its statement must comply with.
+    pub(crate) program: Option<Program>,
 }
 
 impl Wanted {

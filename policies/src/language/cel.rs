@@ -33,7 +33,7 @@ const QUOTED: usize = 120;
 const STACK: usize = 256 * 1024 * 1024;
 
 /// How long an expression may be parsed.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The objects that are empty where the input has none.
 const OBJECTS: [&str; 6] = ["authorityMatches", "config", "metadata", "predicate", "spec", "typemeta"];

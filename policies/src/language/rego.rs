@@ -5,15 +5,17 @@
 //!
 //! Bounds: steps are counted and functions whose answers grow are guarded (see [`meter`] and [`guards`]). What
 //! neither stops, a comparison of values that share their parts very many times say, is left alone after a
-//! second; its program is not run again.
+//! few seconds; its program is not run again meanwhile.
 
 mod answer;
+mod chains;
 mod guards;
 mod meter;
 mod names;
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -29,8 +31,8 @@ const RULE: &str = "data.sigstore.isCompliant";
 /// The name of the module, in messages of the compiler.
 const MODULE: &str = "sigstore.rego";
 
-/// How long anybody waits for a program.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long anybody waits for a program, on a machine however busy.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 5 });
 
 /// Deep enough for every chain of rules that fits into a program.
 const STACK: usize = 256 * 1024 * 1024;
@@ -46,8 +48,8 @@ const LENGTHS: PolicyLengthConfig = PolicyLengthConfig {
 pub(super) struct Rego {
     engine: Engine,
     reads_the_time: bool,
-    /// A run was given up, and its thread may work on for ever: there must not be another.
-    given_up: AtomicBool,
+    /// A run was given up, and its thread works on, perhaps for ever: there must not be another meanwhile.
+    given_up: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Rego {
@@ -60,8 +62,9 @@ impl Rego {
     /// Parses a program and checks that it can be run here.
     pub(super) fn compile(text: &str) -> Result<Self, String> {
         meter::install();
+        chains::check(text)?;
         let text = text.to_owned();
-        let compiled = bounded::run(STACK, PATIENCE * 4, move || compile(&text));
+        let compiled = bounded::run(STACK, PATIENCE * 2, move || compile(&text));
         compiled.unwrap_or_else(|_| Err("the program is too complex to be compiled".to_owned()))
     }
 
@@ -69,15 +72,17 @@ impl Rego {
     pub(super) fn run(&self, input: &Value, now: i64) -> Outcome {
         let exceeded = |why: &str| Outcome::Exceeded(format!("the rego policy {why}"));
         if self.given_up.load(Ordering::Relaxed) {
-            return exceeded("is not run again, because it did not end before");
+            return exceeded("is not run again before an earlier run has ended");
         }
         let mut engine = self.engine.clone();
         engine.set_input(regorus::Value::from(input.clone()));
+        let ended = self.given_up.clone();
         let run = move || {
             meter::start(now);
             let outcome = evaluate(&mut engine);
             // What the program made is taken apart where the stack is large enough.
             drop(engine);
+            ended.store(false, Ordering::Relaxed);
             outcome
         };
         match bounded::run(STACK, PATIENCE, run) {
@@ -139,5 +144,5 @@ fn compile(text: &str) -> Result<Rego, String> {
     engine.set_input(regorus::Value::new_object());
     meter::start(0);
     drop(engine.eval_rule(RULE.to_owned()));
-    Ok(Rego { engine, reads_the_time, given_up: AtomicBool::new(false) })
+    Ok(Rego { engine, reads_the_time, given_up: Arc::default() })
 }

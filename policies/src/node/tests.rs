@@ -44,7 +44,8 @@ fn render(node: &Node) -> String {
     match node {
         Node::Null => "null".into(),
         Node::Boolean(value) => value.to_string(),
-        Node::Number => "1".into(),
+        Node::Integer(value) => value.to_string(),
+        Node::Number => "1.5".into(),
         Node::Text(value) => text(value),
         Node::List(list) => format!("[{}]", list.iter().map(render).collect::<Vec<_>>().join(", ")),
         Node::Map(map) => {
@@ -58,6 +59,7 @@ fn tree() -> impl Strategy<Value = Node> {
     let leaf = prop_oneof![
         Just(Node::Null),
         any::<bool>().prop_map(Node::Boolean),
+        any::<i64>().prop_map(|value| Node::Integer(value.into())),
         Just(Node::Number),
         "[ -~é€\n\t\"\\\\'#:~-]{0,8}".prop_map(Node::Text),
     ];

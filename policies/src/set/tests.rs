@@ -7,7 +7,7 @@ use crate::{Problem, Warning};
 const AUTHORITY: &str = "authorities: [{keyless: {identities: [{issuer: i, subject: s}]}}]";
 
 fn load(text: &str) -> Result<PolicySet, LoadError> {
-    PolicySet::load([Document { origin: "test.yaml", text }])
+    PolicySet::load([Document { origin: "test.yaml", text }], &Externals::default())
 }
 
 /// Everything that is wrong with a policy of this specification, as policy-controller joins it.
@@ -30,39 +30,43 @@ fn identity(identity: &str) -> String {
 }
 
 #[test]
-fn what_is_not_honoured_is_refused_with_its_path() {
+fn a_policy_that_names_what_cannot_be_had_denies_what_it_covers_and_says_why() {
     let keyless = "keyless: {identities: [{issuer: i, subject: s}]}";
     let cases = [
-        ("key: {kms: 'gcpkms://k'}".to_owned(), "key.kms"),
-        ("key: {secretRef: {name: a}}".to_owned(), "key.secretRef"),
-        (format!("key: {{data: \"{KEY}\", hashAlgorithm: sha224}}, ctlog: {{}}"), "key.hashAlgorithm"),
         (
-            "keyless: {ca-cert: {kms: 'gcpkms://k'}, identities: [{issuer: i, subject: s}]}".to_owned(),
-            "keyless.ca-cert",
+            "key: {kms: 'gcpkms://k'}".to_owned(),
+            "key.kms: keys of key services are not fetched: give the public key as data",
         ),
-        (format!("{keyless}, source: [{{oci: ghcr.io/acme/app}}]"), "source[0].oci"),
-        (format!("{keyless}, source: [{{tagPrefix: p}}]"), "source[0].tagPrefix"),
+        ("key: {secretRef: {name: a}}".to_owned(), "key.secretRef: secret \"a\" is not known here"),
         (
-            format!("{keyless}, source: [{{signaturePullSecrets: [{{name: a}}]}}]"),
-            "source[0].signaturePullSecrets",
+            format!("key: {{data: \"{KEY}\", hashAlgorithm: sha224}}, ctlog: {{}}"),
+            "key.hashAlgorithm: no log entry speaks of sha224",
+        ),
+        (
+            format!("keyless: {{ca-cert: {{data: \"{KEY}\"}}, identities: [{{issuer: i, subject: s}}]}}"),
+            "keyless.ca-cert.data: wants certificates in PEM, and nothing else",
+        ),
+        (
+            format!("{keyless}, source: [{{oci: 'registry.example.com:5000'}}]"),
+            "source[0].oci: is a registry, and a repository is wanted",
         ),
         (
             format!(
-                "{keyless}, attestations: [{{name: a, predicateType: 'https://a.example', policy: {{type: rego, data: d}}}}]"
+                "{keyless}, attestations: [{{name: a, predicateType: 'https://a.example', policy: {{type: rego, configMapRef: {{name: m, key: k}}}}}}]"
             ),
-            "attestations[0].policy",
+            "attestations.policy.configMapRef: configmap \"m\" is not known here",
         ),
     ];
-    for (fields, path) in cases {
-        complains(
-            &authority(&format!("{{{fields}}}")),
-            &format!("not supported yet: spec.authorities[0].{path}"),
+    for (fields, why) in cases {
+        let set = set(&[policy("p", &authority(&format!("{{{fields}}}")))]);
+        let why = format!("spec.authorities[0].{why}");
+        assert_eq!(set.unusable().collect::<Vec<_>>(), [("p", why.as_str())]);
+        assert!(
+            set.warnings()
+                .iter()
+                .any(|warning| warning.message == format!("denies what it speaks of: {why}"))
         );
     }
-    let spec = format!(
-        "{{images: [{{glob: '**'}}], {AUTHORITY}, match: [{{resource: pods}}], policy: {{type: cue, data: d}}}}"
-    );
-    complains(&spec, "not supported yet: spec.match, spec.policy");
 }
 
 #[test]
@@ -135,7 +139,7 @@ fn both_versions_are_read_and_other_objects_are_named() {
         (
             "ClusterImagePolicy",
             "Pod",
-            "test.yaml: document 1: invalid value: Pod: kind: only ClusterImagePolicy is read",
+            "test.yaml: document 1: invalid value: Pod: kind: only ClusterImagePolicy, ImagePolicy, Revocation, TrustRoot, Secret, ConfigMap are read",
         ),
         ("kind: ClusterImagePolicy\n", "", "test.yaml: document 1: missing field(s): kind"),
         ("name: p", "labels: {}", "test.yaml: document 1: missing field(s): metadata.name"),
@@ -160,7 +164,7 @@ fn all_problems_of_all_documents_are_told_and_nothing_is_loaded() {
         Document { origin: "two.yaml", text: &good },
         Document { origin: "three.yaml", text: "a: [" },
     ];
-    let error = PolicySet::load(documents).unwrap_err();
+    let error = PolicySet::load(documents, &Externals::default()).unwrap_err();
     let lines: Vec<String> = error.problems().iter().map(Problem::to_string).collect();
     assert_eq!(
         lines[..3],
@@ -180,8 +184,8 @@ fn sizes_are_limited() {
     let big = format!("# {}\n", "x".repeat(1024 * 1024));
     assert_eq!(load(&big).unwrap_err().to_string(), "test.yaml: larger than 1048576 bytes");
 
-    let mut parsed = Parsed::default();
-    parsed.read(Document { origin: "test.yaml", text: &policy("p", &authority("{static: {action: pass}}")) });
+    let text = policy("p", &authority("{static: {action: pass}}"));
+    let mut parsed = Parsed::of([Document { origin: "test.yaml", text: &text }], &Externals::default());
     parsed.policies = vec![parsed.policies[0].clone(); POLICY_LIMIT];
     limit(&mut parsed);
     assert_eq!(parsed.problems, []);
@@ -232,14 +236,17 @@ fn policies_match_canonical_names_with_digest_or_tag() {
     ]);
     let names = |image: &str| {
         let reference: Reference = image.parse().unwrap();
-        set.matching(reference.name(), &reference.version()).names().map(str::to_owned).collect::<Vec<_>>()
+        set.matching(reference.name(), &reference.version(), &Request::Pull)
+            .names()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let digest = Digest::of(b"");
     assert_eq!(names("ghcr.io/acme/app:v1"), ["acme", "tag"]);
     assert_eq!(names(&format!("ghcr.io/acme/app:v1@{digest}")), ["acme"]);
     assert_eq!(names("nginx"), ["hub"]);
     let evil: Reference = "ghcr.io.evil.example/acme/app".parse().unwrap();
-    assert!(set.matching(evil.name(), &TagOrDigest::Digest(digest)).is_empty());
+    assert!(set.matching(evil.name(), &TagOrDigest::Digest(digest), &Request::Pull).is_uncovered());
 }
 
 #[test]
@@ -268,10 +275,113 @@ fn every_example_is_a_set_without_warnings() {
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         let set = load(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert!(!set.is_empty() && set.warnings().is_empty(), "{}", path.display());
+        assert!(set.names().chain(set.revocations()).count() == 1, "{}", path.display());
+        assert_eq!(set.warnings(), [], "{}", path.display());
         count += 1;
     }
     assert!(count > 0);
+}
+
+#[test]
+fn at_the_first_start_what_is_wrong_denies_what_it_speaks_of() {
+    let wrong = "{images: [{glob: 'ghcr.io/acme/**'}], authorities: [{static: {action: maybe}}]}";
+    let texts = [policy("good", &authority("{static: {action: pass}}")), policy("wrong", wrong)];
+    let documents = |texts: &'static [String]| texts.iter().map(|text| Document { origin: "a.yaml", text });
+    let texts: &'static [String] = Box::leak(Box::new(texts));
+    assert!(PolicySet::load(documents(texts), &Externals::default()).is_err());
+    let (set, problems) = PolicySet::load_closed(documents(texts), &Externals::default());
+    assert_eq!(problems.len(), 1);
+    let unusable = |image: &str| {
+        let reference: Reference = image.parse().unwrap();
+        let version = TagOrDigest::Digest(Digest::of(b""));
+        set.matching(reference.name(), &version, &Request::Pull).names().any(|name| name == "wrong")
+    };
+    assert!(unusable("ghcr.io/acme/app"));
+    assert!(!unusable("ghcr.io/other/app"));
+}
+
+#[test]
+fn what_cannot_even_be_read_denies_everything_at_the_first_start() {
+    let revocation = "apiVersion: policy.countersign.dev/v1alpha1\nkind: Revocation\nmetadata: {name: r}\nspec: {reason: r}";
+    for text in ["a: [", "kind: Pod", revocation, "spec: {}", "[]"] {
+        let (set, problems) =
+            PolicySet::load_closed([Document { origin: "a.yaml", text }], &Externals::default());
+        assert!(!problems.is_empty());
+        let reference: Reference = "docker.io/library/nginx".parse().unwrap();
+        let version = TagOrDigest::Digest(Digest::of(b""));
+        assert!(!set.matching(reference.name(), &version, &Request::Pull).is_uncovered(), "{text}");
+        assert_eq!(set.unusable().count(), 1);
+    }
+}
+
+#[test]
+fn secrets_and_config_maps_beside_policies_are_what_they_name() {
+    let secret = |data: &str| {
+        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: k, namespace: cosign-system}}\n{data}\n")
+    };
+    let by_secret = policy("p", &authority("{key: {secretRef: {name: k}}}"));
+    let why = |secret: &str| {
+        let set = set(&[by_secret.clone(), secret.to_owned()]);
+        set.unusable().map(|(_, why)| why.to_owned()).next()
+    };
+    assert_eq!(why(&secret(&format!("stringData: {{pub: \"{KEY}\"}}"))), None);
+    let at = "spec.authorities[0].key.secretRef: ";
+    for (data, message) in [
+        ("data: {}", "secret \"k\" contains no data"),
+        ("stringData: {a: b, c: d}", "secret \"k\" contains multiple data entries, only one is supported"),
+        ("data: {a: '!'}", "secret \"k\": not base64"),
+        ("data: {a: aGVsbG8=}", "contains an invalid public key: not a public key in PEM"),
+    ] {
+        assert_eq!(why(&secret(data)), Some(format!("{at}{message}")));
+    }
+    let elsewhere = secret(&format!("stringData: {{pub: \"{KEY}\"}}")).replace("cosign-system", "default");
+    assert_eq!(why(&elsewhere), Some(format!("{at}secret \"k\" is not known here")));
+
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata: {k: 'true', l: 'false'}\n";
+    let by_map = |key: &str| {
+        let spec = format!(
+            "{{images: [{{glob: '**'}}], authorities: [{{static: {{action: pass}}}}], policy: {{type: cel, configMapRef: {{name: m, key: {key}}}}}}}"
+        );
+        set(&[policy("p", &spec), map.to_owned()])
+    };
+    assert_eq!(by_map("k").unusable().count(), 0);
+    assert_eq!(
+        by_map("x").unusable().collect::<Vec<_>>(),
+        [("p", "spec.policy.configMapRef: configmap \"m\" does not contain key x")]
+    );
+    let changed = set(&[
+        policy(
+            "p",
+            "{images: [{glob: '**'}], authorities: [{static: {action: pass}}], policy: {type: cel, configMapRef: {name: m, key: k}}}",
+        ),
+        map.replace("'true'", "'false'"),
+    ]);
+    assert_ne!(changed.revision(), by_map("k").revision());
+}
+
+#[test]
+fn an_exemption_that_has_ended_or_hardly_ever_ends_is_odd() {
+    let exempts = |expires: &str| {
+        let digest = Digest::of(b"app");
+        format!("{{digest: '{digest}', reason: soon, expires: {expires}}}")
+    };
+    let listed = ["2027-01-14", "2027-01-15", "2028-01-14", "2028-02-01"].map(exempts).join(", ");
+    let spec = format!(
+        "{{images: [{{glob: '**'}}], exemptions: [{listed}], authorities: [{{static: {{action: fail}}}}]}}"
+    );
+    let set = set(&[policy("p", &spec)]);
+    assert_eq!(set.warnings(), []);
+    let said: Vec<_> = set.warnings_at(crate::test_support::NOW).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "test.yaml: p: spec.exemptions[0].expires: this exemption ended at 2027-01-15T00:00:00Z; take it out",
+            "test.yaml: p: spec.exemptions[3].expires: this exemption ends at 2028-02-02T00:00:00Z, more than a year away",
+        ]
+    );
 }

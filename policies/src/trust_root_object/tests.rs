@@ -3,13 +3,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::test_support::shared_path;
-use crate::{Document, PolicySet};
+use crate::{Document, Externals, PolicySet};
 
 fn load(spec: &str) -> Result<PolicySet, crate::LoadError> {
     let text = format!(
         "apiVersion: policy.sigstore.dev/v1alpha1\nkind: TrustRoot\nmetadata: {{name: acme}}\nspec: {spec}"
     );
-    PolicySet::load([Document { origin: "t.yaml", text: &text }])
+    PolicySet::load([Document { origin: "t.yaml", text: &text }], &Externals::default())
 }
 
 #[track_caller]
@@ -103,7 +103,7 @@ fn every_item_that_is_wrong_is_complained_of() {
 fn what_policy_controller_accepts_is_accepted() {
     let folder = shared_path("data/policy-controller/test/testdata/trustroot/valid");
     let text = std::fs::read_to_string(folder.join("valid-sigstore-keys.yaml")).unwrap();
-    let set = PolicySet::load([Document { origin: "valid", text: &text }]).unwrap();
+    let set = PolicySet::load([Document { origin: "valid", text: &text }], &Externals::default()).unwrap();
     let [TrustRootObject { source: TrustRootSource::Keys(keys), .. }] = set.trust_root_objects() else {
         panic!("{set:?}");
     };
@@ -119,6 +119,7 @@ fn two_objects_do_not_share_a_name() {
         base64(r#"{"signatures": [{}]}"#)
     )
     .repeat(2);
-    let error = PolicySet::load([Document { origin: "t.yaml", text: &text }]).unwrap_err();
-    assert_eq!(error.problems()[0].message, "another trust root has this name");
+    let error =
+        PolicySet::load([Document { origin: "t.yaml", text: &text }], &Externals::default()).unwrap_err();
+    assert_eq!(error.problems()[0].message, "another trust root has this name, in t.yaml");
 }

@@ -37,7 +37,7 @@ fn every_attestation_that_is_wanted_must_be_there() {
     wants(&format!("{SLSA} spdx"), &both[..2], "wrong-predicate");
     let denial = denied(verdict_on(&wanting(&format!("spdx {SLSA}")), &both[..2], NoMatch::Deny));
     let Cause::Failed(failures) = denial.cause() else { panic!("a policy matched") };
-    let Reason::WrongPredicate { wanted, found } = &failures[0].authorities[0].reason else {
+    let Reason::WrongPredicate { wanted, found } = &failures[0].authorities()[0].reason else {
         panic!("another type")
     };
     assert_eq!((&**wanted, &found[..]), (SLSA, &[SPDX.to_owned()][..]));

@@ -15,7 +15,7 @@ fn key(fields: &str) -> String {
 /// What a policy of this specification rests on.
 fn bases(spec: &str) -> Vec<Basis> {
     let set = set(&[policy("acme", spec)]);
-    matching(&set, &subject()).bases()
+    super::bases(&matching(&set, &subject())).into_iter().cloned().collect()
 }
 
 #[test]
@@ -38,19 +38,19 @@ fn any_of_several_keys_may_have_signed_and_each_is_a_basis() {
     let set = set(&policies);
     let subject = subject();
     let matching = matching(&set, &subject);
-    let bases = matching.bases();
+    let bases = super::bases(&matching);
     assert_eq!(bases.len(), 2);
     for basis in bases {
         let is_ours = Signer::Key(basis.key.as_ref().unwrap().id());
         let Finding::Signed(mut signature) = signed_by_key() else { panic!("signed") };
         signature.signer = is_ours;
         let mut evidence = Evidence::default();
-        evidence.insert(basis, facts(&[Finding::Signed(signature)]));
+        evidence.insert(Source::default(), basis.clone(), facts(&[Finding::Signed(signature)]));
         allowed(judge(&subject, &matching, &evidence, NoMatch::Deny));
     }
     let denial = denied(verdict_on(&policies, &[flawed("not by this key")], NoMatch::Deny));
     let Cause::Failed(failures) = denial.cause() else { panic!("a policy matched") };
-    let Reason::Flawed { flaws } = &failures[0].authorities[0].reason else { panic!("flawed") };
+    let Reason::Flawed { flaws } = &failures[0].authorities()[0].reason else { panic!("flawed") };
     assert_eq!(flaws.len(), 1, "a flaw of one piece of material is told once");
 }
 
@@ -93,6 +93,7 @@ fn trust_roots_are_those_that_are_named_and_no_more_than_need_be() {
         let name = |root: &TrustRootRef| match root {
             TrustRootRef::Default => "-".to_owned(),
             TrustRootRef::Named(name) => name.to_string(),
+            TrustRootRef::Authority(_) => "ca-cert".to_owned(),
         };
         let basis = bases(spec).remove(0);
         [&basis.certificates, &basis.logs, &basis.timestamps].map(name).join(" ")

@@ -9,7 +9,7 @@ const SPDX: &str = "https://spdx.dev/Document";
 
 /// A policy that is not written down yet.
 #[derive(Clone, Debug)]
-struct Draft {
+pub(super) struct Draft {
     glob: &'static str,
     warns: bool,
     authorities: Vec<String>,
@@ -29,7 +29,7 @@ impl Draft {
     }
 }
 
-fn write(drafts: &[Draft]) -> Vec<String> {
+pub(super) fn write(drafts: &[Draft]) -> Vec<String> {
     drafts.iter().enumerate().map(|(name, draft)| draft.write(name)).collect()
 }
 
@@ -60,11 +60,11 @@ fn draft() -> impl Strategy<Value = Draft> {
     })
 }
 
-fn drafts() -> impl Strategy<Value = Vec<Draft>> {
+pub(super) fn drafts() -> impl Strategy<Value = Vec<Draft>> {
     proptest::collection::vec(draft(), 0..5)
 }
 
-fn findings() -> impl Strategy<Value = Vec<Finding>> {
+pub(super) fn findings() -> impl Strategy<Value = Vec<Finding>> {
     let stranger = signed(&[app()], ISSUER, "stranger");
     let all = vec![
         good(),

@@ -1,10 +1,11 @@
 //! How much a run has used. Everything that repeats or makes a value passes here.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube_cel::cel::{ExecutionError, Value};
 
+use super::super::clock::spent;
 use super::value;
 
 /// How much a run may make: values, and texts by eight bytes.
@@ -18,19 +19,19 @@ const TIME: Duration = Duration::from_millis(500);
 
 thread_local! {
     /// The run on this thread; functions of the library are not told which run they belong to.
-    static RUN: Cell<Run> = const { Cell::new(Run { left: 0, until: None, exceeded: None }) };
+    static RUN: Cell<Run> = const { Cell::new(Run { left: 0, until: Duration::ZERO, exceeded: None }) };
 }
 
 #[derive(Clone, Copy)]
 struct Run {
     left: usize,
-    until: Option<Instant>,
+    until: Duration,
     exceeded: Option<&'static str>,
 }
 
 /// Begins a run on this thread.
 pub(super) fn start() {
-    RUN.set(Run { left: BUDGET, until: Instant::now().checked_add(TIME), exceeded: None });
+    RUN.set(Run { left: BUDGET, until: spent() + TIME, exceeded: None });
 }
 
 /// Why the run has no result that counts. An error alone would not do: `||` takes no notice of it.
@@ -67,7 +68,7 @@ fn charge(amount: usize) -> Result<(), ExecutionError> {
     let Some(left) = run.left.checked_sub(amount) else {
         return Err(exceed("takes too many steps"));
     };
-    if run.until.is_none_or(|until| Instant::now() > until) {
+    if spent() > run.until {
         return Err(exceed("takes too long"));
     }
     RUN.set(Run { left, ..run });

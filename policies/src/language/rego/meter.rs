@@ -1,11 +1,13 @@
 //! How much a run has used. `regorus` asks a clock of ours after every step, and that clock counts the steps: a
-//! program gets as far on a busy machine as on an idle one. Real time is watched as well, because steps differ.
+//! program gets as far on a busy machine as on an idle one. The time spent is watched as well, because steps differ.
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use regorus::utils::limits::{ExecutionTimerConfig, TimeSource, set_time_source};
+
+use super::super::clock::spent;
 
 /// How many steps a program gets; a policy of a page takes some hundred.
 const STEPS: u64 = 1_000_000;
@@ -24,7 +26,8 @@ thread_local! {
 #[derive(Clone, Copy)]
 struct Run {
     steps: u64,
-    started: Instant,
+    /// What the thread had spent before.
+    before: Duration,
     now: i64,
     exceeded: Option<&'static str>,
 }
@@ -39,7 +42,7 @@ impl TimeSource for Steps {
         run.steps += 1;
         if run.steps > STEPS {
             run.exceeded = Some("takes too many steps");
-        } else if run.started.elapsed() > TIME {
+        } else if spent().saturating_sub(run.before) > TIME {
             run.exceeded = Some("takes too long");
         }
         RUN.set(Some(run));
@@ -60,7 +63,7 @@ pub(super) fn limits() -> ExecutionTimerConfig {
 
 /// Begins a run on this thread, at a time in seconds since 1970.
 pub(super) fn start(now: i64) {
-    RUN.set(Some(Run { steps: 0, started: Instant::now(), now, exceeded: None }));
+    RUN.set(Some(Run { steps: 0, before: spent(), now, exceeded: None }));
 }
 
 /// Why the run has ended without a result that counts. An error alone would not do: Rego takes some for

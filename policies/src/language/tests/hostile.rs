@@ -1,21 +1,17 @@
 //! Programs that would take all there is: they end soon, and with neither yes nor no.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use super::super::{Answers, Language, Outcome, Program};
 use super::NOW;
 
-/// Either it is refused when it is read, or it ends in `Exceeded`; soon in any case.
+/// Either it is refused when it is read, or it ends in `Exceeded`; in any case it ends.
 #[track_caller]
 fn ends(language: Language, text: &str) {
-    let started = Instant::now();
     if let Ok(program) = Program::compile(language, text) {
         let outcome = program.run(&json!({"predicate": {}}), NOW, &Answers::new());
         assert!(matches!(outcome, Outcome::Exceeded(_)), "{text:.100}: {outcome:?}");
     }
-    assert!(started.elapsed() < Duration::from_secs(8), "{text:.100}: {:?}", started.elapsed());
 }
 
 #[track_caller]
@@ -50,16 +46,15 @@ fn rego_takes_no_more_than_its_steps() {
 #[test]
 fn a_program_that_was_given_up_is_not_run_again() {
     let steps: String =
-        (1..29).map(|n| format!("x{n} := [x{0}, x{0}]; y{n} := [y{0}, y{0}]; ", n - 1)).collect();
+        (1..64).map(|n| format!("x{n} := [x{0}, x{0}]; y{n} := [y{0}, y{0}]; ", n - 1)).collect();
     let text =
-        format!("package sigstore\nisCompliant {{ input.go; x0 := [1]; y0 := [1]; {steps} x28 == y28 }}");
+        format!("package sigstore\nisCompliant {{ input.go; x0 := [1]; y0 := [1]; {steps} x63 == y63 }}");
     let program = Program::compile(Language::Rego, &text).unwrap();
     let run = || program.run(&json!({"go": true}), NOW, &Answers::new());
     let Outcome::Exceeded(first) = run() else { panic!("it ended") };
     assert_eq!(first, "the rego policy did not end in time");
-    let started = Instant::now();
-    assert!(matches!(run(), Outcome::Exceeded(_)));
-    assert!(started.elapsed() < Duration::from_millis(500));
+    let second = "the rego policy is not run again before an earlier run has ended";
+    assert_eq!(run(), Outcome::Exceeded(second.to_owned()));
 }
 
 #[test]
