@@ -3,16 +3,17 @@
 mod images;
 mod message;
 mod mutate;
+mod policies;
 mod review;
 mod validate;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::policies::NoMatch;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use policies::NoMatch;
 
 use crate::config::Mutate;
 use crate::content::Content;
@@ -52,6 +53,12 @@ pub enum Act {
     Mutate,
     /// Decide.
     Validate,
+    /// Check a policy.
+    ValidatePolicy,
+    /// Fill in a policy.
+    DefaultPolicy,
+    /// Convert policies between versions.
+    ConvertPolicies,
 }
 
 impl Act {
@@ -60,6 +67,21 @@ impl Act {
         match self {
             Self::Mutate => "mutate",
             Self::Validate => "validate",
+            Self::ValidatePolicy => "validate-policy",
+            Self::DefaultPolicy => "default-policy",
+            Self::ConvertPolicies => "convert-policies",
+        }
+    }
+
+    /// What is asked at a path.
+    fn at(path: &str) -> Option<Self> {
+        match path {
+            "/admission/mutate" => Some(Self::Mutate),
+            "/admission/validate" => Some(Self::Validate),
+            "/admission/policies/validate" => Some(Self::ValidatePolicy),
+            "/admission/policies/default" => Some(Self::DefaultPolicy),
+            "/admission/policies/convert" => Some(Self::ConvertPolicies),
+            _ => None,
         }
     }
 }
@@ -84,15 +106,11 @@ impl AdmissionDoor {
         B: http_body::Body<Data = Bytes>,
     {
         let started = Instant::now();
-        let act = match request.uri().path() {
-            "/admission/mutate" => Act::Mutate,
-            "/admission/validate" => Act::Validate,
-            _ => {
-                return text(
-                    StatusCode::NOT_FOUND,
-                    "this webhook answers /admission/mutate and /admission/validate",
-                );
-            }
+        let Some(act) = Act::at(request.uri().path()) else {
+            return text(
+                StatusCode::NOT_FOUND,
+                "this webhook answers /admission/{mutate,validate} and /admission/policies/{validate,default,convert}",
+            );
         };
         if request.method() != Method::POST {
             return text(StatusCode::METHOD_NOT_ALLOWED, "a review is sent by POST");
@@ -111,6 +129,12 @@ impl AdmissionDoor {
                 return text(StatusCode::BAD_REQUEST, "the review did not arrive whole");
             }
         };
+        if act == Act::ConvertPolicies {
+            return match policies::convert(&body) {
+                Ok(answer) => json(answer),
+                Err(why) => text(StatusCode::BAD_REQUEST, why),
+            };
+        }
         let question = match AdmissionRequest::parse(&body) {
             Ok(question) => question,
             Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
@@ -119,6 +143,8 @@ impl AdmissionDoor {
         let answer = match act {
             Act::Mutate => self.mutate(&question, deadline).await,
             Act::Validate => self.validate(&question, deadline).await,
+            Act::ValidatePolicy => policies::validate(&question),
+            Act::DefaultPolicy | Act::ConvertPolicies => policies::default(&question),
         };
         let answer = answer.named(decision);
         self.metrics.reviewed(act, answer.allowed(), started.elapsed());

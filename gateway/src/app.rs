@@ -16,12 +16,14 @@ use crate::admin::{Admin, Readiness};
 use crate::admission::AdmissionDoor;
 use crate::config::{self, Config};
 use crate::content::Content;
+use crate::cue::Cue;
 use crate::decision::Decisions;
 use crate::listen::Door;
 use crate::material::Materials;
 use crate::metrics::{self, Metrics};
 use crate::place::Upstreams;
 use crate::pull::{Gate, PullDoor};
+use crate::remote::RemoteFiles;
 use crate::rules::Rules;
 use crate::trust::{self, Repositories};
 use crate::verdicts::Verdicts;
@@ -42,6 +44,7 @@ pub struct Core {
     pub metrics: Arc<Metrics>,
     rules: Arc<ArcSwap<Rules>>,
     repositories: Arc<Repositories>,
+    remote: Arc<RemoteFiles>,
 }
 
 /// A gateway that answers.
@@ -66,8 +69,12 @@ impl Core {
     /// Whatever is wrong first, by the key or file that it is in.
     pub fn build(config: &Config) -> anyhow::Result<Self> {
         let repositories = Repositories::new(&config.storage.path, config.trust.refresh)?;
-        let rules = Rules::load(config, &repositories)?;
-        Self::with_rules(config, rules, repositories)
+        let remote = RemoteFiles::new(&config.storage.path)?;
+        let (rules, problems) = Rules::load_first(config, &repositories, &remote)?;
+        for problem in &problems {
+            tracing::error!(%problem, "a policy is wrong, and denies what it speaks of");
+        }
+        Self::with_rules(config, rules, repositories, remote)
     }
 
     /// The same under rules that were read elsewhere.
@@ -78,20 +85,35 @@ impl Core {
         config: &Config,
         rules: Rules,
         repositories: Arc<Repositories>,
+        remote: Arc<RemoteFiles>,
     ) -> anyhow::Result<Self> {
         let directory = &config.storage.path;
         private_directory(directory)?;
         let metrics = Metrics::new();
-        metrics.reloaded(Ok(rules.policies.len()));
+        metrics.reloaded(Ok(&rules.policies));
         let index = Index::open(directory)?;
         let blobs = Blobs::open(directory, config.storage.limit)?;
         let upstreams = Arc::new(upstreams(config)?);
         let content = Content::new(blobs.clone(), &index, config.registry.tag_freshness);
         let materials = Materials::new(blobs, &index, metrics.clone());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
-        let verdicts = Verdicts::new(rules.clone(), upstreams.clone(), materials, &index, metrics.clone());
-        Ok(Self { content, verdicts, upstreams, metrics, rules, repositories })
+        let verdicts = Verdicts::new(
+            rules.clone(),
+            upstreams.clone(),
+            materials,
+            content.clone(),
+            cue(config)?,
+            &index,
+            metrics.clone(),
+        );
+        Ok(Self { content, verdicts, upstreams, metrics, rules, repositories, remote })
     }
+}
+
+/// The `cue` program, which this very program starts in a sandbox.
+fn cue(config: &Config) -> anyhow::Result<Option<Cue>> {
+    let start = |program: &PathBuf| Ok(Cue::new(program.clone(), std::env::current_exe()?));
+    config.policies.cue.as_ref().map(start).transpose()
 }
 
 fn private_directory(directory: &std::path::Path) -> anyhow::Result<()> {
@@ -144,7 +166,9 @@ impl App {
         });
         let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
-        let reloading = reload::watch(config, core.rules, core.repositories, core.metrics, until(stopped));
+        app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));
+        let reloading =
+            reload::watch(config, core.rules, core.repositories, core.remote, core.metrics, until(stopped));
         app.tasks.push(tokio::spawn(reloading));
         readiness.open();
         Ok(app)

@@ -1,6 +1,9 @@
 //! The command line.
 
+mod input;
+mod object;
 mod policy;
+mod policy_test;
 mod serve;
 mod verify;
 mod verify_bundle;
@@ -55,19 +58,7 @@ enum Command {
         config: Option<PathBuf>,
     },
     /// Verify one image as the gateway would, and say why or why not.
-    Verify {
-        /// The image, by tag or digest.
-        image: String,
-        /// A file of ClusterImagePolicy documents; may be given again. Without it those of the configuration are used.
-        #[arg(long = "policy", value_name = "FILE")]
-        policies: Vec<PathBuf>,
-        /// The configuration, for upstreams, credentials and trust roots.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// How to answer.
-        #[arg(long, value_enum, default_value_t)]
-        output: Output,
-    },
+    Verify(verify::Verify),
     /// Verify one Sigstore bundle, as the conformance suite of Sigstore clients asks.
     VerifyBundle(verify_bundle::VerifyBundle),
     /// Give up rights and become the `cue` program, for one question.
@@ -89,11 +80,9 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
     /// Check policy files, in the webhook's words.
-    Check {
-        /// The files.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    Check(policy::Check),
+    /// Run the tables that a team keeps beside its policies: images, evidence, and what policies are to say.
+    Test(policy_test::Test),
 }
 
 /// How a command answers.
@@ -130,14 +119,13 @@ pub fn run() -> ExitCode {
 fn command(command: Command) -> anyhow::Result<Answer> {
     match command {
         Command::Serve { config } => serve::serve(config.as_deref()),
-        Command::Verify { image, policies, config, output } => {
-            verify::verify(&image, &policies, config.as_deref(), output)
-        }
+        Command::Verify(arguments) => verify::verify(&arguments),
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
+        Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
+        Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
         Command::CueSandbox { program, directory, arguments } => {
             Err(sandbox::enter(&program, &directory, &arguments))
         }
-        Command::Policy(PolicyCommand::Check { files }) => policy::check(&files),
     }
 }
 

@@ -186,6 +186,10 @@ impl Content {
         let key = (place.name.clone(), digest);
         let (this, place) = (self.clone(), place.clone());
         let work = move || async move {
+            // Another fetch may have ended between the look and this one's beginning.
+            if let Some(known) = this.manifest_at_hand(&place, digest).await {
+                return Ok(known);
+            }
             let fetched = this.fetch(&place, digest).await;
             if let Err(error) = &fetched {
                 let error = with_causes(error);

@@ -44,7 +44,24 @@ pub struct Found {
     pub discovered: bool,
 }
 
-type ListKey = (Name, Digest);
+/// Where the material of an image is looked for.
+#[derive(Clone)]
+pub struct Spot {
+    /// The repository.
+    pub place: Place,
+    /// The image.
+    pub digest: Digest,
+    /// What the names of cosign's tags begin with, if with anything.
+    pub tag_prefix: Option<Arc<str>>,
+}
+
+type ListKey = (Name, Digest, String);
+
+impl Spot {
+    fn key(&self) -> ListKey {
+        (self.place.name.clone(), self.digest, self.tag_prefix.as_deref().unwrap_or_default().to_owned())
+    }
+}
 
 /// Material lists and the material itself, found in registries and kept.
 pub struct Materials {
@@ -66,26 +83,33 @@ impl Materials {
     }
 
     /// What is known of a digest, from memory or else from the registry.
-    pub async fn find(self: &Arc<Self>, place: &Place, digest: Digest) -> Result<Found, Undecided> {
-        match self.lists.find(&key(place, digest)).await {
+    pub async fn find(self: &Arc<Self>, spot: &Spot) -> Result<Found, Undecided> {
+        match self.lists.find(&spot.key()).await {
             Some(list) => Ok(Found { list: Arc::new(list), discovered: false }),
-            None => self.discover(place, digest).await,
+            None => self.discover(spot).await,
         }
     }
 
     /// What the registry says now. All who ask at once share one discovery, which no client's leaving ends.
-    pub async fn discover(self: &Arc<Self>, place: &Place, digest: Digest) -> Result<Found, Undecided> {
-        let (this, place_) = (self.clone(), place.clone());
+    pub async fn discover(self: &Arc<Self>, spot: &Spot) -> Result<Found, Undecided> {
+        let (this, asked) = (self.clone(), spot.clone());
+        let began = crate::clock::seconds_since_1970();
         let work = move || async move {
-            let outcome = this.fetch(&place_, digest).await;
+            // Another discovery may have ended between the look and this one's beginning.
+            if let Some(list) = this.lists.find(&asked.key()).await
+                && list.found_at >= began
+            {
+                return Ok(Arc::new(list));
+            }
+            let outcome = this.fetch(&asked).await;
             this.metrics.discovery(&outcome);
             if let Err(undecided) = &outcome {
-                let error = with_causes(undecided);
-                tracing::warn!(image = %place_.name, %digest, %error, "signatures could not be found out");
+                let (image, digest, error) = (&asked.place.name, &asked.digest, with_causes(undecided));
+                tracing::warn!(%image, %digest, %error, "signatures could not be found out");
             }
             outcome
         };
-        let list = self.discoveries.run(key(place, digest), work).await??;
+        let list = self.discoveries.run(spot.key(), work).await??;
         Ok(Found { list, discovered: true })
     }
 
@@ -96,13 +120,13 @@ impl Materials {
     }
 
     /// Forgets a list that names material which is gone, so that it is discovered again.
-    pub async fn forget(&self, place: &Place, digest: Digest) {
-        self.lists.forget(&key(place, digest)).await;
+    pub async fn forget(&self, spot: &Spot) {
+        self.lists.forget(&spot.key()).await;
     }
 
-    async fn fetch(&self, place: &Place, digest: Digest) -> Result<Arc<MaterialList>, Undecided> {
+    async fn fetch(&self, spot: &Spot) -> Result<Arc<MaterialList>, Undecided> {
         let found_at = crate::clock::seconds_since_1970();
-        let found = search(place, digest).await?;
+        let found = search(spot).await?;
         let mut digests = Vec::with_capacity(found.materials.len());
         for material in found.materials {
             let content = Verified::of(material.encode());
@@ -112,14 +136,10 @@ impl Materials {
         let beyond = found.beyond.map(|limit| limit.to_string());
         let list = MaterialList { materials: digests, found_at, beyond };
         if list.materials.is_empty() {
-            self.lists.keep_for(key(place, digest), list.clone(), FRESH).await;
+            self.lists.keep_for(spot.key(), list.clone(), FRESH).await;
         } else {
-            self.lists.keep(key(place, digest), list.clone()).await;
+            self.lists.keep(spot.key(), list.clone()).await;
         }
         Ok(Arc::new(list))
     }
-}
-
-fn key(place: &Place, digest: Digest) -> ListKey {
-    (place.name.clone(), digest)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use policies::{Facts, Finding, Verdict};
+use policies::{Facts, Finding, PolicySet, Verdict};
 
 use crate::admission::Act;
 use crate::material::MaterialList;
@@ -97,7 +97,10 @@ impl Metrics {
     pub fn reviewed(&self, act: Act, allowed: bool, took: Duration) {
         match (act, allowed) {
             (Act::Validate, true) => self.validate_allowed.increment(1),
-            (Act::Validate | Act::Mutate, _) => {
+            (
+                Act::Validate | Act::Mutate | Act::ValidatePolicy | Act::DefaultPolicy | Act::ConvertPolicies,
+                _,
+            ) => {
                 let allowed = if allowed { "true" } else { "false" };
                 counter!("countersign_reviews_total", "act" => act.as_str(), "allowed" => allowed)
                     .increment(1);
@@ -106,6 +109,8 @@ impl Metrics {
         match act {
             Act::Mutate => self.mutate_seconds.record(took.as_secs_f64()),
             Act::Validate => self.validate_seconds.record(took.as_secs_f64()),
+            // Rare, and never what anybody waits for.
+            Act::ValidatePolicy | Act::DefaultPolicy | Act::ConvertPolicies => {}
         }
     }
 
@@ -163,14 +168,20 @@ impl Metrics {
         }
     }
 
-    /// New rules were loaded, or refused.
-    pub fn reloaded(&self, outcome: Result<usize, ()>) {
+    /// New policies were loaded, or refused.
+    pub fn reloaded(&self, outcome: Result<&PolicySet, ()>) {
         if let Ok(policies) = outcome {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a gauge is a float, and nobody has 2^52 policies"
-            )]
-            metrics::gauge!("countersign_policies").set(policies as f64);
+            for (name, count) in [
+                ("countersign_policies", policies.len()),
+                ("countersign_policies_unusable", policies.unusable().count()),
+                ("countersign_revocations", policies.revocations().count()),
+            ] {
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a gauge is a float, and nobody has 2^52 policies"
+                )]
+                metrics::gauge!(name).set(count as f64);
+            }
         }
         let outcome = if outcome.is_ok() { "loaded" } else { "refused" };
         counter!("countersign_reloads_total", "outcome" => outcome).increment(1);
@@ -213,4 +224,9 @@ fn describe() {
         "When the first trust root can vouch for nothing new any more"
     );
     metrics::describe_gauge!("countersign_policies", "Policies in force");
+    metrics::describe_gauge!(
+        "countersign_policies_unusable",
+        "Policies that deny what they speak of because they cannot be judged by"
+    );
+    metrics::describe_gauge!("countersign_revocations", "Revocations in force");
 }

@@ -1,39 +1,56 @@
 //! Policies and trust roots that change while the gateway runs: all of a change, or nothing and a complaint.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 
-use crate::config::Config;
+use crate::config::{Config, TrustSource};
 use crate::metrics::Metrics;
-use crate::rules::Rules;
+use crate::remote::RemoteFiles;
+use crate::rules::{Rules, listed};
 use crate::trust::Repositories;
 
-/// How often the files are read. They are small, and unlike a watch a read misses no change, whatever the file system.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is looked whether files changed: a revocation is in force within a second of its arrival.
+const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a trust
-/// root has come.
+/// How often they are read even if nothing seems to have changed: not every file system keeps exact times.
+const EVERY: u32 = 20;
+
+/// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a
+/// trust root has come, or a file that a policy names.
 pub(crate) async fn watch(
     config: Config,
     rules: Arc<ArcSwap<Rules>>,
     repositories: Arc<Repositories>,
+    remote: Arc<RemoteFiles>,
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()>,
 ) {
     tokio::pin!(stop);
     let config = Arc::new(config);
-    let mut complaint = None;
+    let (mut complaint, mut seen, mut unchanged) = (None, Vec::new(), 0);
     loop {
-        tokio::select! {
+        let arrived = tokio::select! {
             () = &mut stop => return,
-            () = tokio::time::sleep(INTERVAL) => {}
-            () = repositories.arrived() => {}
+            () = tokio::time::sleep(INTERVAL) => false,
+            () = repositories.arrived() => true,
+            () = remote.arrived() => true,
+        };
+        let now = {
+            let config = config.clone();
+            tokio::task::spawn_blocking(move || marks(&config)).await.unwrap_or_default()
+        };
+        unchanged = if now == seen && !arrived { unchanged + 1 } else { 0 };
+        seen = now;
+        if unchanged % EVERY != 0 {
+            continue;
         }
-        let (config, followed) = (config.clone(), repositories.clone());
-        let Ok(loaded) = tokio::task::spawn_blocking(move || Rules::load(&config, &followed)).await else {
+        let (config, followed, named) = (config.clone(), repositories.clone(), remote.clone());
+        let load = move || Rules::load(&config, &followed, &named);
+        let Ok(loaded) = tokio::task::spawn_blocking(load).await else {
             continue;
         };
         complaint = match loaded {
@@ -46,16 +63,42 @@ pub(crate) async fn watch(
     }
 }
 
+/// What a file is told by that changed: it was written, or another took its place.
+type Mark = (PathBuf, Option<SystemTime>, u64, u64);
+
+/// The marks of all files that rules are made of, and of the directory that has them.
+fn marks(config: &Config) -> Vec<Mark> {
+    let directory = config.policies.directory.as_deref();
+    let policies = directory.and_then(|directory| listed(directory).ok()).unwrap_or_default();
+    let sources = config.trust.roots.iter().map(|(_, source)| source).chain([&config.trust.root]);
+    let roots = sources.filter_map(|source| match source {
+        TrustSource::File(path) => Some(path.clone()),
+        TrustSource::Tuf(tuf) => Some(tuf.root.clone()),
+        TrustSource::PublicGood | TrustSource::Staging => None,
+    });
+    let files = policies.into_iter().chain(roots).chain(directory.map(Path::to_owned));
+    files.filter_map(mark).collect()
+}
+
+fn mark(path: PathBuf) -> Option<Mark> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = std::fs::metadata(&path).ok()?;
+    Some((path, file.modified().ok(), file.len(), file.ino()))
+}
+
 fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
     if loaded.revision() == rules.load().revision() {
         return;
     }
-    metrics.reloaded(Ok(loaded.policies.len()));
+    metrics.reloaded(Ok(&loaded.policies));
+    for (policy, why) in loaded.policies.unusable() {
+        tracing::warn!(policy, why, "a policy cannot be used, and denies what it speaks of");
+    }
     tracing::info!(policies = loaded.policies.len(), revision = %loaded.revision(), "new rules are in force");
     rules.store(Arc::new(loaded));
 }
 
-/// Says once what is wrong, not every five seconds.
+/// Says once what is wrong, not every time that it is read.
 fn complain(error: String, before: Option<&String>, metrics: &Metrics) -> Option<String> {
     if before != Some(&error) {
         metrics.reloaded(Err(()));

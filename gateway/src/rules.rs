@@ -1,18 +1,19 @@
 //! What is in force: policies and trust roots, whole and of one revision.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oci::{Algorithm, Digest, Hasher};
-use policies::{Basis, Document, PolicySet, TrustRootRef};
+use policies::{Basis, Document, Externals, PolicySet, Problem, TrustRootRef};
 use thiserror::Error;
 use verify::TrustRoot;
 use verify::tuf::Repository;
 
 use crate::config::{Config, TrustSource, TufSource};
+use crate::remote::RemoteFiles;
 use crate::trust::{self, Repositories, Root, Source};
-use crate::undecided::Undecided;
+use crate::undecided::{Undecided, with_causes};
 
 /// Policies and the trust roots that they rest on. Never changed, only replaced.
 #[derive(Debug)]
@@ -21,6 +22,9 @@ pub struct Rules {
     pub policies: PolicySet,
     default_root: Root,
     named_roots: HashMap<String, Root>,
+    /// Those of certificate authorities that policies spell out, by their PEM.
+    authority_roots: HashMap<String, Root>,
+    reads_requests: bool,
     revision: Digest,
 }
 
@@ -79,24 +83,51 @@ impl Rules {
     ///
     /// # Errors
     /// The first thing that is wrong; nothing of it is in force then.
-    pub fn load(config: &Config, repositories: &Repositories) -> Result<Self, RulesError> {
-        let policies = match &config.policies.directory {
-            Some(directory) => from_directory(directory)?,
-            None => PolicySet::load(EXAMPLES.iter().map(|(origin, text)| Document { origin, text }))?,
-        };
-        let default_root = trust_root("trust.root", &config.trust.root, repositories)?;
-        let named_roots = config
-            .trust
-            .roots
-            .iter()
-            .map(|(name, source)| {
-                Ok((name.clone(), trust_root(&format!("trust.roots.{name}"), source, repositories)?))
-            })
-            .collect::<Result<HashMap<_, _>, RulesError>>()?;
-        let named_roots = with_objects(&policies, named_roots, repositories)?;
+    pub fn load(
+        config: &Config,
+        repositories: &Repositories,
+        remote: &RemoteFiles,
+    ) -> Result<Self, RulesError> {
+        let files = Files::of(config)?;
+        let policies = files.load(config, remote)?;
+        let (default_root, named_roots) = roots(config, &policies, repositories)?;
         Self::new(policies, default_root, named_roots)
     }
 
+    /// The same with the policies of these files.
+    ///
+    /// # Errors
+    /// As [`Rules::load`].
+    pub fn load_files(
+        config: &Config,
+        files: &[impl AsRef<Path>],
+        repositories: &Repositories,
+        remote: &RemoteFiles,
+    ) -> Result<Self, RulesError> {
+        let policies = Files::read(files)?.load(config, remote)?;
+        let (default_root, named_roots) = roots(config, &policies, repositories)?;
+        Self::new(policies, default_root, named_roots)
+    }
+
+    /// The same where there are no rules yet that could stay in force: policies that are wrong deny what they cover, and
+    /// what rests on a trust root that is not there cannot be told. Also everything that is wrong with policies.
+    ///
+    /// # Errors
+    /// What is wrong with anything but policies.
+    pub fn load_first(
+        config: &Config,
+        repositories: &Repositories,
+        remote: &RemoteFiles,
+    ) -> Result<(Self, Vec<Problem>), RulesError> {
+        let files = Files::of(config)?;
+        let (policies, problems) = files.load_closed(config, remote);
+        let (default_root, mut named_roots) = roots(config, &policies, repositories)?;
+        for name in policies.trust_roots().filter(|name| !named_roots.contains_key(*name)).collect::<Vec<_>>()
+        {
+            named_roots.insert(name.to_owned(), Root::Missing("it is not configured".to_owned()));
+        }
+        Ok((Self::new(policies, default_root, named_roots)?, problems))
+    }
     /// Rules made of parts that were read already.
     ///
     /// # Errors
@@ -110,12 +141,21 @@ impl Rules {
             return Err(RulesError::UnknownTrustRoot(missing.to_owned()));
         }
         let revision = revision(&policies, &default_root, &named_roots);
-        Ok(Self { policies, default_root, named_roots, revision })
+        let reads_requests = policies.reads_requests();
+        let authorities = policies.authorities();
+        let authority_roots =
+            authorities.map(|pem| (pem.to_owned(), certified_by(pem, &default_root))).collect();
+        Ok(Self { policies, default_root, named_roots, authority_roots, reads_requests, revision })
     }
 
     /// The digest of everything in here. Whatever was judged under another revision is judged anew, from facts.
     pub fn revision(&self) -> Digest {
         self.revision
+    }
+
+    /// Whether verdicts depend on more of a request than the image.
+    pub(crate) fn reads_requests(&self) -> bool {
+        self.reads_requests
     }
 
     /// The trust root that facts of a basis rest on: one, or put together of those that it names.
@@ -127,6 +167,7 @@ impl Rules {
             let name = match named {
                 TrustRootRef::Default => "default",
                 TrustRootRef::Named(name) => name,
+                TrustRootRef::Authority(_) => "ca-cert",
             };
             match self.trust_root(named) {
                 Some(Root::Usable(root)) => Ok(root),
@@ -156,8 +197,34 @@ impl Rules {
         match root {
             TrustRootRef::Default => Some(&self.default_root),
             TrustRootRef::Named(name) => self.named_roots.get(&**name),
+            TrustRootRef::Authority(pem) => self.authority_roots.get(&**pem),
         }
     }
+}
+
+/// The root of whose certificate authorities only these, in PEM, are trusted.
+fn certified_by(pem: &str, default: &Root) -> Root {
+    match default {
+        Root::Missing(why) => Root::Missing(why.clone()),
+        Root::Usable(base) => match TrustRoot::with_certificate_authority(pem, base) {
+            Ok(root) => Root::Usable(Arc::new(root)),
+            Err(error) => Root::Missing(with_causes(&error)),
+        },
+    }
+}
+
+/// The trust root of policies that name none, and all others by their names.
+fn roots(
+    config: &Config,
+    policies: &PolicySet,
+    repositories: &Repositories,
+) -> Result<(Root, HashMap<String, Root>), RulesError> {
+    let default_root = trust_root("trust.root", &config.trust.root, repositories)?;
+    let named = config.trust.roots.iter().map(|(name, source)| {
+        Ok((name.clone(), trust_root(&format!("trust.roots.{name}"), source, repositories)?))
+    });
+    let named = named.collect::<Result<HashMap<_, _>, RulesError>>()?;
+    Ok((default_root, with_objects(policies, named, repositories)?))
 }
 
 /// Adds the trust roots that are written beside the policies. One that cannot be used is missing, and takes no other
@@ -165,7 +232,7 @@ impl Rules {
 ///
 /// # Errors
 /// [`RulesError::TwiceNamed`].
-pub fn with_objects(
+fn with_objects(
     policies: &PolicySet,
     mut roots: HashMap<String, Root>,
     repositories: &Repositories,
@@ -206,9 +273,55 @@ fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> RulesError + '_ {
     move |source| RulesError::Unreadable { path: path.display().to_string(), source }
 }
 
+/// Files of policies, and their texts.
+struct Files(Vec<(String, String)>);
+
+impl Files {
+    /// Those that are configured; the ones that ship with the product where none are.
+    fn of(config: &Config) -> Result<Self, RulesError> {
+        match &config.policies.directory {
+            Some(directory) => Self::read(&listed(directory)?),
+            None => Ok(Self(EXAMPLES.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect())),
+        }
+    }
+
+    fn read(paths: &[impl AsRef<Path>]) -> Result<Self, RulesError> {
+        let read = paths.iter().map(|path| {
+            let path = path.as_ref();
+            let text = std::fs::read_to_string(path).map_err(unreadable(path))?;
+            Ok((path.display().to_string(), text))
+        });
+        read.collect::<Result<_, RulesError>>().map(Self)
+    }
+
+    /// The policies of these files, with what they name elsewhere as far as it is at hand.
+    fn load(&self, config: &Config, remote: &RemoteFiles) -> Result<PolicySet, RulesError> {
+        let named = PolicySet::load(self.documents(), &Externals::default())?;
+        let externals = remote.externals(named.externals(), at_hand(config));
+        Ok(PolicySet::load(self.documents(), &externals)?)
+    }
+
+    /// The same, with what is wrong denying what it speaks of.
+    fn load_closed(&self, config: &Config, remote: &RemoteFiles) -> (PolicySet, Vec<Problem>) {
+        let (named, _) = PolicySet::load_closed(self.documents(), &Externals::default());
+        let externals = remote.externals(named.externals(), at_hand(config));
+        PolicySet::load_closed(self.documents(), &externals)
+    }
+
+    fn documents(&self) -> impl Iterator<Item = Document<'_>> {
+        self.0.iter().map(|(origin, text)| Document { origin, text })
+    }
+}
+
+/// What policies may count on whatever they name.
+fn at_hand(config: &Config) -> Externals {
+    let externals = Externals::default();
+    if config.policies.cue.is_some() { externals.with_cue() } else { externals }
+}
+
 /// Every `*.yaml` and `*.yml` of a directory, in order of name. Other files are left alone, as are hidden ones:
 /// a mounted ConfigMap has some.
-fn from_directory(directory: &Path) -> Result<PolicySet, RulesError> {
+pub(crate) fn listed(directory: &Path) -> Result<Vec<PathBuf>, RulesError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(unreadable(directory))? {
         let path = entry.map_err(unreadable(directory))?.path();
@@ -219,23 +332,15 @@ fn from_directory(directory: &Path) -> Result<PolicySet, RulesError> {
         }
     }
     files.sort();
-    from_files(&files)
+    Ok(files)
 }
 
-/// The policies of these files, one set.
+/// The policies of these files, one set. Whether there is a cue program is not theirs to say, and taken for granted.
 ///
 /// # Errors
 /// As [`Rules::load`].
 pub fn from_files(files: &[impl AsRef<Path>]) -> Result<PolicySet, RulesError> {
-    let texts = files
-        .iter()
-        .map(|file| {
-            let path = file.as_ref();
-            let text = std::fs::read_to_string(path).map_err(unreadable(path))?;
-            Ok((path.display().to_string(), text))
-        })
-        .collect::<Result<Vec<_>, RulesError>>()?;
-    Ok(PolicySet::load(texts.iter().map(|(origin, text)| Document { origin, text }))?)
+    Ok(PolicySet::load(Files::read(files)?.documents(), &Externals::default().with_cue())?)
 }
 
 fn trust_root(key: &str, source: &TrustSource, repositories: &Repositories) -> Result<Root, RulesError> {

@@ -7,8 +7,9 @@ use futures_util::stream::FuturesUnordered;
 use oci::{Digest, ImageIndex, Manifest, MediaType, Tag, TagOrDigest, Verified};
 use upstream::{FetchError, Fetched, NextPage, Referrers};
 use verify::Candidate;
-use verify::discovery::{Ask, Found, Page, Plan};
+use verify::discovery::{Ask, Found, Page, Places, Plan};
 
+use crate::material::Spot;
 use crate::place::Place;
 use crate::undecided::Undecided;
 
@@ -31,8 +32,10 @@ enum Told {
 ///
 /// # Errors
 /// Any answer of the registry that neither gives what was asked for nor says that it is not there.
-pub(crate) async fn search(place: &Place, digest: Digest) -> Result<Found, Undecided> {
-    let (mut plan, asks) = Plan::start(digest);
+pub(crate) async fn search(spot: &Spot) -> Result<Found, Undecided> {
+    let (place, digest) = (&spot.place, spot.digest);
+    let tag_prefix = spot.tag_prefix.as_deref().unwrap_or_default();
+    let (mut plan, asks) = Plan::start_at(digest, Places::Every, tag_prefix);
     let mut waiting = VecDeque::from(asks);
     let mut under_way = FuturesUnordered::new();
     let mut next_page = None;

@@ -27,6 +27,9 @@ pub enum Undecided {
     /// A policy rests on a trust root that is not there: its name, and why.
     #[error("trust root {0}")]
     NoTrustRoot(String),
+    /// A program of a policy could not be run to its end, or not be shown what it is to judge by.
+    #[error("a program could not be run: {0}")]
+    Program(String),
     /// The answer did not come before whoever asked would stop waiting.
     #[error("it took longer than the time allowed")]
     Deadline,
@@ -44,6 +47,7 @@ impl Undecided {
             Self::Manifest(_) => "manifest-unreadable",
             Self::NoUpstream(_) => "unknown-registry",
             Self::NoTrustRoot(_) => "unknown-trust-root",
+            Self::Program(_) => "program",
             Self::Deadline => "deadline",
             Self::Internal(_) => "internal",
         }

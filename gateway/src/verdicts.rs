@@ -1,7 +1,12 @@
 //! The pipeline that both doors call: material, facts, verdict.
 //!
-//! A verdict is a function of the image's name and digest, the policies and trust roots in force, and facts. All
-//! of these are in the key that it is remembered under, so a change of any is in force for the next request.
+//! A verdict is a function of the image's name and digest, the policies and trust roots in force, facts, and whatever of
+//! the request policies look at. All of these are in the key that it is remembered under, so a change of any is in force
+//! for the next request.
+
+mod evidence;
+mod explain;
+mod lookups;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,13 +14,18 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use cache::{Flights, Index, Memo};
 use oci::{Digest, Name, TagOrDigest};
-use policies::{Basis, Evidence, Facts, Matching, NoMatch, Subject, Verdict, judge};
+use policies::{
+    Case, Evidence, Facts, Judgement, Lookups, Matching, NoMatch, Request, Subject, Unjudged, Verdict, judge,
+};
 use tokio::sync::Semaphore;
-use verify::{Grounds, TrustRoot};
 
-use crate::material::{FRESH, Found, MaterialList, Materials};
+use self::evidence::Gathered;
+pub(crate) use self::explain::Explained;
+use crate::content::Content;
+use crate::cue::Cue;
+use crate::material::Materials;
 use crate::metrics::Metrics;
-use crate::place::{Place, Upstreams};
+use crate::place::Upstreams;
 use crate::rules::Rules;
 use crate::undecided::Undecided;
 
@@ -56,12 +66,14 @@ struct VerdictKey {
     digest: Digest,
     revision: Digest,
     no_match: NoMatch,
+    /// What of the request the verdict depends on, where any policy in force looks at one.
+    distinction: Option<Digest>,
 }
 
 #[derive(Clone)]
 struct Remembered {
     verdict: Arc<Verdict>,
-    /// A denial holds only as long as it is believed that no other signature has come.
+    /// A denial holds only as long as it is believed that no other signature has come, and some verdicts end by themselves.
     until: Option<Instant>,
 }
 
@@ -72,6 +84,8 @@ pub struct Verdicts {
     rules: Arc<ArcSwap<Rules>>,
     upstreams: Arc<Upstreams>,
     materials: Arc<Materials>,
+    content: Arc<Content>,
+    cue: Option<Cue>,
     facts: Memo<FactsKey, Facts>,
     checks: Flights<FactsKey, Result<Arc<Facts>, Undecided>>,
     /// Checking a signature is a millisecond of CPU: more at once than there are cores would stall everything else.
@@ -86,6 +100,8 @@ impl Verdicts {
         rules: Arc<ArcSwap<Rules>>,
         upstreams: Arc<Upstreams>,
         materials: Arc<Materials>,
+        content: Arc<Content>,
+        cue: Option<Cue>,
         index: &Arc<Index>,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
@@ -94,6 +110,8 @@ impl Verdicts {
             rules,
             upstreams,
             materials,
+            content,
+            cue,
             facts: Memo::new("facts", cache::Limits { entries: 100_000 }, Some(index.clone())),
             checks: Flights::new(),
             cores: Arc::new(Semaphore::new(cores)),
@@ -108,9 +126,14 @@ impl Verdicts {
     }
 
     /// The verdict, if it is remembered.
-    pub async fn remembered(&self, name: &Name, digest: Digest, no_match: NoMatch) -> Option<Ruling> {
-        let revision = self.rules.load().revision();
-        let key = VerdictKey { name: name.clone(), digest, revision, no_match };
+    pub async fn remembered(
+        &self,
+        name: &Name,
+        digest: Digest,
+        no_match: NoMatch,
+        request: &Request,
+    ) -> Option<Ruling> {
+        let key = VerdictKey::new(&self.rules.load(), name, digest, no_match, request);
         let remembered = self.remembered.get(&key).await?;
         let holds = remembered.until.is_none_or(|until| Instant::now() < until);
         holds.then_some(Ruling { verdict: remembered.verdict, source: Source::Memory })
@@ -120,143 +143,148 @@ impl Verdicts {
     ///
     /// # Errors
     /// [`Undecided`] where the registry or the gateway itself kept the answer from being known.
-    pub async fn judge(&self, name: &Name, digest: Digest, no_match: NoMatch) -> Result<Ruling, Undecided> {
-        if let Some(ruling) = self.remembered(name, digest, no_match).await {
+    pub async fn judge(
+        &self,
+        name: &Name,
+        digest: Digest,
+        no_match: NoMatch,
+        request: &Request,
+    ) -> Result<Ruling, Undecided> {
+        if let Some(ruling) = self.remembered(name, digest, no_match, request).await {
             return Ok(ruling);
         }
         let rules = self.rules.load_full();
-        let subject = Subject { name: name.clone(), digest };
-        let matching = rules.policies.matching(name, &TagOrDigest::Digest(digest));
-        let bases = matching.bases();
-        let (verdict, until, source) = if bases.is_empty() {
-            // Nothing that is in a registry can change this verdict.
-            (judge(&subject, &matching, &Evidence::default(), no_match), None, Source::Facts)
-        } else {
-            self.judge_material(&rules, &subject, &matching, &bases, no_match).await?
+        let key = VerdictKey::new(&rules, name, digest, no_match, request);
+        let question = Question {
+            rules,
+            subject: Subject { name: name.clone(), digest },
+            request: request.clone(),
+            no_match,
         };
+        let (verdict, until, source) = self.answer(&question).await?;
         let verdict = Arc::new(verdict);
         self.metrics.judged(&verdict);
-        let key = VerdictKey { name: name.clone(), digest, revision: rules.revision(), no_match };
         self.remembered.insert(key, Remembered { verdict: verdict.clone(), until }).await;
         Ok(Ruling { verdict, source })
     }
 
-    async fn judge_material(
-        &self,
-        rules: &Rules,
-        subject: &Subject,
-        matching: &Matching<'_>,
-        bases: &[Basis],
-        no_match: NoMatch,
-    ) -> Result<(Verdict, Option<Instant>, Source), Undecided> {
-        let place = self.upstreams.place(&subject.name);
-        let place = place.ok_or_else(|| Undecided::NoUpstream(subject.name.host.clone()))?;
-        let mut found = self.materials.find(&place, subject.digest).await?;
-        let mut evidence = self.evidence(rules, &place, subject.digest, &mut found, bases).await?;
-        let mut verdict = judge(subject, matching, &evidence, no_match);
-        let now = crate::clock::seconds_since_1970();
-        if matches!(verdict, Verdict::Deny(_)) && found.list.is_stale(now) {
+    async fn answer(&self, question: &Question) -> Result<(Verdict, Option<Instant>, Source), Undecided> {
+        let mut gathered = self.gather(question).await?;
+        let mut lookups = Arc::new(Lookups::default());
+        let mut judgement = self.decide(question, &gathered, &mut lookups).await?;
+        if matches!(judgement.verdict, Verdict::Deny(_)) && gathered.is_stale() {
             // Somebody may have signed since.
-            found = self.materials.discover(&place, subject.digest).await?;
-            evidence = self.evidence(rules, &place, subject.digest, &mut found, bases).await?;
-            verdict = judge(subject, matching, &evidence, no_match);
+            gathered = self.gather_anew(question).await?;
+            judgement = self.decide(question, &gathered, &mut lookups).await?;
         }
-        if let (Verdict::Deny(_), Some(beyond)) = (&verdict, &found.list.beyond) {
-            // What was looked at is not enough, and there is more.
-            return Err(Undecided::Beyond(beyond.clone()));
-        }
-        let until = match verdict {
-            Verdict::Allow(_) => None,
-            Verdict::Deny(_) => Some(Instant::now() + remaining(&found.list)),
-        };
-        Ok((verdict, until, if found.discovered { Source::Registry } else { Source::Facts }))
+        gathered.suffices_for(&judgement.verdict)?;
+        let denied = matches!(judgement.verdict, Verdict::Deny(_));
+        let fresh = gathered.remaining().filter(|_| denied).map(|remaining| Instant::now() + remaining);
+        let until = [fresh, judgement.valid_until.map(instant)].into_iter().flatten().min();
+        let source = if gathered.discovered() { Source::Registry } else { Source::Facts };
+        Ok((judgement.verdict, until, source))
     }
 
-    /// The facts of all material on every basis. Material that is listed and no longer kept is discovered again, once.
-    async fn evidence(
+    /// Judges, and looks up what that needs, as often as it needs more.
+    async fn decide(
         &self,
-        rules: &Rules,
-        place: &Place,
-        digest: Digest,
-        found: &mut Found,
-        bases: &[Basis],
-    ) -> Result<Evidence, Undecided> {
-        match self.gather(rules, &found.list, bases).await {
-            Err(Gap::Undecided(undecided)) => Err(undecided),
-            Ok(evidence) => Ok(evidence),
-            Err(Gap::Gone) => {
-                self.materials.forget(place, digest).await;
-                *found = self.materials.discover(place, digest).await?;
-                self.gather(rules, &found.list, bases).await.map_err(|gap| match gap {
-                    Gap::Undecided(undecided) => undecided,
-                    Gap::Gone => Undecided::Internal("material is not kept".into()),
-                })
+        question: &Question,
+        gathered: &Gathered,
+        lookups: &mut Arc<Lookups>,
+    ) -> Result<Judgement, Undecided> {
+        for _ in 0..ROUNDS {
+            match self.sit(question, &gathered.evidence, lookups).await? {
+                Ok(judgement) => return Ok(judgement),
+                Err(Unjudged::Exceeded { policy, limit }) => {
+                    return Err(Undecided::Program(format!("of policy {policy}: {limit}")));
+                }
+                Err(Unjudged::Needs(needs)) => {
+                    let lookups = Arc::make_mut(lookups);
+                    for need in needs {
+                        self.look_up(question, &gathered.evidence, need, lookups).await?;
+                    }
+                }
             }
         }
+        Err(Undecided::Internal("judgement went on asking".into()))
     }
 
-    async fn gather(&self, rules: &Rules, list: &MaterialList, bases: &[Basis]) -> Result<Evidence, Gap> {
-        let mut evidence = Evidence::default();
-        for basis in bases {
-            let trust_root = rules.trust_root_of(basis)?;
-            let facts = list.materials.iter().map(|material| self.facts(*material, &trust_root, basis));
-            let facts = futures_util::future::try_join_all(facts).await?;
-            evidence.insert(basis.clone(), facts);
+    /// One sitting of judgement. Programs may take milliseconds, and so run where signatures are checked.
+    async fn sit(
+        &self,
+        question: &Question,
+        evidence: &Arc<Evidence>,
+        lookups: &Arc<Lookups>,
+    ) -> Result<Result<Judgement, Unjudged>, Undecided> {
+        if !question.matching().runs_programs() {
+            return Ok(question.judge(evidence, lookups));
         }
-        Ok(evidence)
+        let (question, evidence, lookups) = (question.clone(), evidence.clone(), lookups.clone());
+        self.on_a_core(move || question.judge(&evidence, &lookups)).await
     }
 
-    async fn facts(&self, material: Digest, root: &Arc<TrustRoot>, basis: &Basis) -> Result<Arc<Facts>, Gap> {
-        let key = (material, grounds(root, basis).id(), verify::BUILD.to_owned());
-        if let Some(facts) = self.facts.find(&key).await {
-            return Ok(Arc::new(facts));
-        }
-        let material = self.materials.read(material).await.ok_or(Gap::Gone)?;
-        let claimed_time = material.claimed_time();
-        let (cores, root, basis) = (self.cores.clone(), root.clone(), basis.clone());
-        let metrics = self.metrics.clone();
-        let work = move || async move {
-            let _core =
-                cores.acquire_owned().await.map_err(|_| Undecided::Internal("shutting down".into()))?;
-            let checked = tokio::task::spawn_blocking(move || {
-                let started = Instant::now();
-                let facts = verify::check(&material, &grounds(&root, &basis));
-                metrics.verified(&facts, started.elapsed());
-                Arc::new(facts)
-            });
-            checked.await.map_err(|error| Undecided::Internal(error.to_string()))
-        };
-        let facts = self.checks.run(key.clone(), work).await.map_err(Undecided::from)??;
-        // A log entry of the future is refused, and what is the future is a matter of our own clock: that is no fact to
-        // keep for ever.
-        let now = i64::try_from(crate::clock::seconds_since_1970()).unwrap_or(i64::MAX);
-        if claimed_time.is_none_or(|time| time <= now) {
-            self.facts.keep(key, Facts::clone(&facts)).await;
-        }
-        Ok(facts)
+    /// Does some work of the processor's, of which no more is under way than there are cores.
+    async fn on_a_core<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Undecided> {
+        let core = self.cores.clone().acquire_owned().await;
+        let core = core.map_err(|_| Undecided::Internal("shutting down".into()))?;
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(core);
+            result
+        });
+        done.await.map_err(|error| Undecided::Internal(error.to_string()))
     }
 }
 
-/// Why evidence is not complete.
-enum Gap {
-    /// Material that a list names is not kept any more.
-    Gone,
-    Undecided(Undecided),
+/// How often judgement may ask for more: statements and configuration files first, then what programs outside say of
+/// attestations, then of the whole.
+const ROUNDS: usize = 6;
+
+/// What is to be judged, under which rules, for whom.
+#[derive(Clone)]
+struct Question {
+    rules: Arc<Rules>,
+    subject: Subject,
+    request: Request,
+    no_match: NoMatch,
 }
 
-impl From<Undecided> for Gap {
-    fn from(undecided: Undecided) -> Self {
-        Self::Undecided(undecided)
+impl Question {
+    fn matching(&self) -> Matching<'_> {
+        let version = TagOrDigest::Digest(self.subject.digest);
+        self.rules.policies.matching(&self.subject.name, &version, &self.request)
+    }
+
+    fn judge(&self, evidence: &Evidence, lookups: &Lookups) -> Result<Judgement, Unjudged> {
+        self.hear(evidence, lookups, |case| judge(case, now()))
+    }
+
+    /// Puts the case together and hands it to somebody who judges or explains it.
+    fn hear<T>(&self, evidence: &Evidence, lookups: &Lookups, by: impl FnOnce(&Case<'_>) -> T) -> T {
+        let matching = self.matching();
+        by(&Case { subject: &self.subject, matching: &matching, evidence, lookups, no_match: self.no_match })
     }
 }
 
-/// What a basis means for verification, with its trust root looked up.
-fn grounds<'a>(trust_root: &'a TrustRoot, basis: &'a Basis) -> Grounds<'a> {
-    Grounds { trust_root, profile: basis.profile, key: basis.key.as_ref() }
+impl VerdictKey {
+    fn new(rules: &Rules, name: &Name, digest: Digest, no_match: NoMatch, request: &Request) -> Self {
+        let distinction = rules
+            .reads_requests()
+            .then(|| rules.policies.matching(name, &TagOrDigest::Digest(digest), request).distinction());
+        Self { name: name.clone(), digest, revision: rules.revision(), no_match, distinction }
+    }
 }
 
-/// How much longer a list may be believed to be all there is.
-fn remaining(list: &MaterialList) -> Duration {
-    let age = crate::clock::seconds_since_1970().saturating_sub(list.found_at);
-    FRESH.saturating_sub(Duration::from_secs(age))
+fn now() -> i64 {
+    i64::try_from(crate::clock::seconds_since_1970()).unwrap_or(i64::MAX)
+}
+
+/// When a moment of the calendar comes.
+fn instant(seconds: i64) -> Instant {
+    let away = u64::try_from(seconds.saturating_sub(now())).unwrap_or_default();
+    // Whatever is a century away is not reached by any process.
+    Instant::now() + Duration::from_secs(away.min(100 * 366 * 24 * 60 * 60))
 }

@@ -26,6 +26,10 @@ impl Problems {
             Cause::NoMatchingPolicy => {
                 self.add("no matching policies", path, image_of(denial.subject()));
             }
+            Cause::Revoked(revoked) => {
+                let details = format!("{} {}", image_of(denial.subject()), revoked.message());
+                self.add("revoked", path, details);
+            }
             Cause::Failed(failures) => {
                 for failure in failures {
                     self.fail(path, denial.subject(), failure);
@@ -61,7 +65,7 @@ impl Problems {
 /// Who should have signed, where somebody else did. Policy-controller does not say, so it stands on lines of its own.
 fn expected(failure: &PolicyFailure) -> impl Iterator<Item = &str> {
     let strangers = |authority: &&AuthorityFailure| matches!(authority.reason, Reason::WrongIdentity { .. });
-    let identities = failure.authorities.iter().filter(strangers).flat_map(|authority| &authority.expected);
+    let identities = failure.authorities().iter().filter(strangers).flat_map(|authority| &authority.expected);
     identities.map(String::as_str).take(8)
 }
 

@@ -141,6 +141,8 @@ pub(super) enum Ground {
     Images(Vec<policies::Allowed>),
     /// The request starts nothing: a deletion, or a part of an object that holds no image.
     StartsNothing,
+    /// The object is a policy, and was read as this set.
+    Policy(policies::PolicySet),
     /// Mutation, which decides nothing: what it leaves is validated.
     Mutation,
 }
@@ -187,6 +189,7 @@ impl<'a> Answer<'a> {
         // A proof is spent on one answer.
         match ground {
             Ground::Images(proofs) => drop(proofs),
+            Ground::Policy(read) => drop(read),
             Ground::StartsNothing | Ground::Mutation => {}
         }
         Self { allowed: true, warnings, ..Self::empty(uid) }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use oci::{Digest, Reference, TagOrDigest};
-use policies::{Allowed, NoMatch, Subject, Verdict};
+use policies::{Admitted, Allowed, NoMatch, Request, Subject, Verdict};
 
 use super::message::{Problems, denial, warnings};
 use super::review::{AdmissionRequest, Answer, Ground};
@@ -37,7 +37,8 @@ impl AdmissionDoor {
             }
         };
         let pinned = Workload::of(request) == Some(Workload::Pod);
-        let outcomes = images.iter().map(|image| self.outcome(image, pinned, deadline));
+        let asking = asking(request);
+        let outcomes = images.iter().map(|image| self.outcome(image, pinned, &asking, deadline));
         let outcomes = futures_util::future::join_all(outcomes).await;
         self.conclude(request, &images, outcomes)
     }
@@ -95,6 +96,9 @@ impl AdmissionDoor {
         for failure in allowed.warnings() {
             warned.fail(path, allowed.subject(), failure);
         }
+        for exempted in allowed.exempted() {
+            warned.add(exempted.message(), path, "");
+        }
         if matches!((allowed.ground(), self.no_match), (policies::Ground::NoMatch, NoMatch::Warn)) {
             let subject = allowed.subject();
             warned.add("no matching policies", path, format!("{}@{}", subject.name, subject.digest));
@@ -102,7 +106,13 @@ impl AdmissionDoor {
     }
 
     /// Judges one image within the deadline. Work that outlasts it goes on, for whoever asks next.
-    async fn outcome(&self, image: &Image, must_be_pinned: bool, deadline: Instant) -> Outcome {
+    async fn outcome(
+        &self,
+        image: &Image,
+        must_be_pinned: bool,
+        asking: &Request,
+        deadline: Instant,
+    ) -> Outcome {
         let Ok(reference) = image.text.parse::<Reference>() else {
             return Outcome::Refused(format!("could not parse reference: {}", image.text));
         };
@@ -119,8 +129,8 @@ impl AdmissionDoor {
             Ok(digest) => digest,
             Err(why) => return Outcome::Unresolved(reference.to_string(), why),
         };
-        let judged =
-            tokio::time::timeout_at(deadline.into(), self.verdicts.judge(&name, digest, self.no_match));
+        let judging = self.verdicts.judge(&name, digest, self.no_match, asking);
+        let judged = tokio::time::timeout_at(deadline.into(), judging);
         match judged.await.unwrap_or(Err(Undecided::Deadline)) {
             Ok(ruling) => match &*ruling.verdict {
                 Verdict::Allow(allowed) => Outcome::Allowed(allowed.clone()),
@@ -164,6 +174,18 @@ impl AdmissionDoor {
             }
         }
     }
+}
+
+/// For what the images are judged: the object that is to be admitted.
+fn asking(request: &AdmissionRequest<'_>) -> Request {
+    let (kind, object) = (&request.kind, request.object.map_or("", |object| object.get()));
+    Request::Admission(Arc::new(Admitted::new(
+        request.namespace.as_deref().map(str::to_owned),
+        kind.group.to_string(),
+        kind.version.to_string(),
+        kind.kind.to_string(),
+        object.to_owned(),
+    )))
 }
 
 /// Deletions start nothing; nor do writes to a part of an object that holds no image.

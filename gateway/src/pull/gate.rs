@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oci::{Digest, Manifest, TagOrDigest};
-use policies::{Allowed, NoMatch, Verdict};
+use policies::{Allowed, NoMatch, Request, Verdict};
 
 use super::refusal::Refusal;
 use crate::content::{Content, Known, scope};
@@ -99,7 +99,8 @@ impl Gate {
         {
             return Ok(Permit::of(Ground::ReferrersList));
         }
-        let remembered = self.verdicts.remembered(&place.name, known.judged, self.no_match).await;
+        let remembered =
+            self.verdicts.remembered(&place.name, known.judged, self.no_match, &Request::Pull).await;
         if let Some(permit) = remembered.as_ref().and_then(permit) {
             return Ok(permit);
         }
@@ -108,7 +109,7 @@ impl Gate {
                 return Ok(permit);
             }
         }
-        let ruling = self.verdicts.judge(&place.name, known.judged, self.no_match).await?;
+        let ruling = self.verdicts.judge(&place.name, known.judged, self.no_match, &Request::Pull).await?;
         permit(&ruling).ok_or(Refusal::Denied(ruling.verdict))
     }
 
@@ -157,8 +158,12 @@ impl Gate {
                 return Ok(Some(permit));
             }
             let ruling = match effort {
-                Effort::Memory => self.verdicts.remembered(&place.name, known.judged, self.no_match).await,
-                Effort::Full => Some(self.verdicts.judge(&place.name, known.judged, self.no_match).await?),
+                Effort::Memory => {
+                    self.verdicts.remembered(&place.name, known.judged, self.no_match, &Request::Pull).await
+                }
+                Effort::Full => {
+                    Some(self.verdicts.judge(&place.name, known.judged, self.no_match, &Request::Pull).await?)
+                }
             };
             Ok(ruling.as_ref().and_then(permit))
         }
@@ -202,9 +207,11 @@ impl Gate {
     /// Whether every policy that matches the child matches its index too.
     fn covers(&self, place: &Place, index: &Known, child: &Known) -> bool {
         let rules = self.verdicts.rules();
-        let of_index = rules.policies.matching(&place.name, &TagOrDigest::Digest(index.judged));
+        let of_index =
+            rules.policies.matching(&place.name, &TagOrDigest::Digest(index.judged), &Request::Pull);
         let of_index: HashSet<&str> = of_index.names().collect();
-        let of_child = rules.policies.matching(&place.name, &TagOrDigest::Digest(child.judged));
+        let of_child =
+            rules.policies.matching(&place.name, &TagOrDigest::Digest(child.judged), &Request::Pull);
         of_child.names().all(|policy| of_index.contains(policy))
     }
 }

@@ -206,16 +206,16 @@ fn denied(verdict: &Verdict) -> Answer {
 
 fn detail(denial: &Denial) -> Value {
     let policies: Vec<Value> = match denial.cause() {
-        Cause::NoMatchingPolicy => Vec::new(),
+        Cause::NoMatchingPolicy | Cause::Revoked(_) => Vec::new(),
         Cause::Failed(failures) => failures
             .iter()
             .map(|failure| {
                 let authorities: Vec<Value> = failure
-                    .authorities
+                    .authorities()
                     .iter()
                     .map(|authority| json!({"name": &*authority.authority, "reason": authority.reason.as_str()}))
                     .collect();
-                json!({"name": &*failure.policy, "authorities": authorities})
+                json!({"name": &*failure.policy, "reason": failure.as_str(), "authorities": authorities})
             })
             .collect(),
     };

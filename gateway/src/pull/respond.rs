@@ -58,6 +58,12 @@ pub(super) fn ground(headers: &mut HeaderMap, permit: &Permit, no_match: NoMatch
         let text = format!("299 - \"failed policy: {}\"", failure.policy);
         headers.append(header::WARNING, header_value(&text));
     }
+    for exempted in allowed.exempted() {
+        headers.append(
+            header::WARNING,
+            header_value(&format!("299 - \"exempted from policy: {}\"", exempted.policy)),
+        );
+    }
     if matches!((allowed.ground(), no_match), (policies::Ground::NoMatch, NoMatch::Warn)) {
         headers.insert(header::WARNING, HeaderValue::from_static("299 - \"no matching policies\""));
     }

@@ -54,9 +54,7 @@ pub(crate) async fn run(
     loop {
         let round = async {
             repositories.until_due().await;
-            let due = repositories.due();
-            let runs = due.iter().map(|name| repositories.refresh(name, &metrics));
-            futures_util::future::join_all(runs).await;
+            repositories.refresh_due(&metrics).await;
             metrics.trusted(&repositories.state());
         };
         tokio::select! {
@@ -67,6 +65,12 @@ pub(crate) async fn run(
 }
 
 impl Repositories {
+    /// Asks every repository that is due, once: for whoever does not stay to ask again.
+    pub(crate) async fn refresh_due(&self, metrics: &Metrics) {
+        let due = self.due();
+        futures_util::future::join_all(due.iter().map(|name| self.refresh(name, metrics))).await;
+    }
+
     /// Resolves when a repository is due. One that is followed anew is due at once.
     async fn until_due(&self) {
         loop {

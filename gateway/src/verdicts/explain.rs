@@ -1,0 +1,44 @@
+//! How a verdict comes about, for a person at a terminal.
+
+use std::sync::Arc;
+
+use oci::{Digest, Name};
+use policies::{Explanation, Lookups, NoMatch, Request, Subject, Verdict, explain};
+
+use super::{Question, Verdicts, now};
+use crate::undecided::Undecided;
+
+/// A verdict, or why there is none, and the account of how it came about.
+pub(crate) struct Explained {
+    pub(crate) verdict: Result<Arc<Verdict>, Undecided>,
+    pub(crate) explanation: Explanation,
+}
+
+impl Verdicts {
+    /// Judges one image as [`Verdicts::judge`] does, from evidence that is found anew, and says how.
+    ///
+    /// # Errors
+    /// [`Undecided`] where the evidence cannot be had, so that there is nothing to tell.
+    pub(crate) async fn explain(
+        &self,
+        name: &Name,
+        digest: Digest,
+        no_match: NoMatch,
+        request: &Request,
+    ) -> Result<Explained, Undecided> {
+        let subject = Subject { name: name.clone(), digest };
+        let question =
+            Question { rules: self.rules.load_full(), subject, request: request.clone(), no_match };
+        let gathered = self.gather_anew(&question).await?;
+        let mut lookups = Arc::new(Lookups::default());
+        let decided = self.decide(&question, &gathered, &mut lookups).await;
+        let verdict = decided.and_then(|judgement| {
+            gathered.suffices_for(&judgement.verdict)?;
+            Ok(Arc::new(judgement.verdict))
+        });
+        let evidence = gathered.evidence.clone();
+        let explanation =
+            self.on_a_core(move || question.hear(&evidence, &lookups, |case| explain(case, now()))).await?;
+        Ok(Explained { verdict, explanation })
+    }
+}

@@ -1,0 +1,48 @@
+//! What judgement asks for beside evidence, within limits.
+
+use std::sync::Arc;
+
+use policies::{Evidence, Lookups, Need};
+
+use super::{Question, Verdicts};
+use crate::image_configs::image_configs;
+use crate::undecided::{Undecided, with_causes};
+
+impl Verdicts {
+    /// Looks up one thing.
+    pub(super) async fn look_up(
+        &self,
+        question: &Question,
+        evidence: &Arc<Evidence>,
+        need: Need,
+        lookups: &mut Lookups,
+    ) -> Result<(), Undecided> {
+        let subject = &question.subject;
+        match need {
+            Need::Statement(digest) => {
+                let material = evidence.material_of(&digest);
+                let material =
+                    material.ok_or_else(|| Undecided::Internal("nobody made that statement".into()))?;
+                let kept = self.materials.read(material).await;
+                let statement = kept.and_then(|material| material.statement());
+                let statement = statement
+                    .ok_or_else(|| Undecided::Internal("a statement is not kept any more".into()))?;
+                lookups.statement(digest, &statement).map_err(|error| Undecided::Internal(error.to_string()))
+            }
+            Need::Configs => {
+                let place = self.upstreams.place(&subject.name);
+                let place = place.ok_or_else(|| Undecided::NoUpstream(subject.name.host.clone()))?;
+                lookups.configs(image_configs(&self.content, &place, subject.digest).await?);
+                Ok(())
+            }
+            Need::Answer(asked) => {
+                let cue = self.cue.as_ref();
+                let cue = cue.ok_or_else(|| Undecided::Program("no cue program is configured".into()))?;
+                let answer = cue.answer(&asked).await;
+                let answer = answer.map_err(|error| Undecided::Program(with_causes(&error)))?;
+                lookups.answer(asked, answer);
+                Ok(())
+            }
+        }
+    }
+}
