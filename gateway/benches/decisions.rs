@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use gateway::app::Core;
 use gateway::config;
 use oci::{Digest, Name, Reference};
-use policies::{NoMatch, Verdict};
+use policies::{NoMatch, Request, Verdict};
 use tempfile::TempDir;
 use testkit::authority::{Authority, SignatureManifest, signature_manifest};
 use testkit::image::Image;
@@ -67,7 +67,12 @@ impl Stage {
     }
 
     async fn decide(&self, digest: Digest) {
-        let ruling = self.core.verdicts.judge(&self.name, black_box(digest), NoMatch::Deny).await.unwrap();
+        let ruling = self
+            .core
+            .verdicts
+            .judge(&self.name, black_box(digest), NoMatch::Deny, &Request::Pull)
+            .await
+            .unwrap();
         assert!(matches!(*ruling.verdict, Verdict::Allow(_)), "{:?}", ruling.verdict);
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use super::stage::{HOST, Stage};
 
-fn countersign(arguments: &[&str]) -> Output {
+pub(crate) fn countersign(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_countersign")).args(arguments).output().unwrap()
 }
 
@@ -14,7 +14,7 @@ fn text(output: &Output) -> String {
 }
 
 #[track_caller]
-fn exits(output: &Output, code: i32, says: &[&str]) {
+pub(crate) fn exits(output: &Output, code: i32, says: &[&str]) {
     let text = text(output);
     assert_eq!(output.status.code(), Some(code), "{text}");
     for part in says {
@@ -68,6 +68,65 @@ async fn verify_says_who_signed_or_why_not() {
     assert_eq!((json.status.code(), &document["reason"]), (Some(1), &serde_json::json!("wrong-identity")));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_explains_each_policy_and_signature_of_a_yes_and_of_a_no() {
+    let stage = Stage::new().await;
+    stage.signed(1, "acme/app", "v1");
+    let image = stage.unsigned(3, "acme/app", "v3");
+    let nightly = testkit::authority::Identity::github_workflow("acme/app", "nightly.yaml@refs/heads/main");
+    stage.sign("acme/app", &image.digest(), &nightly);
+
+    let allowed = verify(&stage, &format!("{HOST}/acme/app:v1"), &["--explain"]).await;
+    let says = [
+        "policy acme-is-signed: satisfied",
+        "authority authority-0: satisfied",
+        ": counts",
+        "certificate passed",
+    ];
+    exits(&allowed, 0, &[&says[..], &["recorded 20", "so it is allowed: satisfied"]].concat());
+    let denied = verify(&stage, &format!("{HOST}/acme/app:v3"), &["--explain"]).await;
+    let says =
+        ["not satisfied (wrong-identity)", "nightly.yaml", "by nobody who is accepted", "so it is denied"];
+    exits(&denied, 1, &says);
+
+    let json = verify(&stage, &format!("{HOST}/acme/app:v3"), &["--explain", "--output", "json"]).await;
+    let document: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let policy = &document["explanation"]["policies"][0];
+    assert_eq!(
+        (&policy["outcome"], &policy["reason"]),
+        (&"failed".into(), &"wrong-identity".into()),
+        "{document}"
+    );
+    let piece = &policy["authorities"][0]["evidence"][0];
+    assert_eq!(
+        (&piece["counts"], &piece["checks"][0]["outcome"]),
+        (&"wrong-identity".into(), &"passed".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_judges_for_an_object_as_admission_would() {
+    let stage = Stage::new().await;
+    stage.signed(1, "acme/app", "v1");
+    let image = format!("{HOST}/acme/app:v1");
+    let write = |name: &str, text: &str| {
+        let path = stage.directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let tenant = write(
+        "tenant.yaml",
+        "{apiVersion: policy.countersign.dev/v1alpha1, kind: ImagePolicy, metadata: {name: none, namespace: shop}, \
+         spec: {images: [{glob: '**'}], authorities: [{static: {action: fail, message: closed}}]}}",
+    );
+    let pod = write("pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {}\n");
+    let asked = async |more: &[&str]| verify(&stage, &image, &[&["--policy", &tenant], more].concat()).await;
+    exits(&asked(&["--explain"]).await, 0, &["policy shop/none: left to admission"]);
+    exits(&asked(&["--object", &pod]).await, 0, &["allowed"]);
+    exits(&asked(&["--object", &pod, "--namespace", "shop"]).await, 1, &["shop/none", "closed"]);
+    exits(&asked(&["--object", &tenant, "--namespace", "other"]).await, 2, &["namespace"]);
+}
+
 #[test]
 fn a_policy_is_checked_in_the_webhooks_words() {
     let directory = tempfile::TempDir::new().unwrap();
@@ -81,6 +140,14 @@ fn a_policy_is_checked_in_the_webhooks_words() {
     let empty =
         write("empty.yaml", &super::stage::POLICY.replace("[{glob: registry.example/acme/**}]", "[]"));
     exits(&countersign(&["policy", "check", &empty]), 1, &["missing field(s): spec.images"]);
+    let json = countersign(&["policy", "check", "--output", "json", &empty]);
+    let document: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((json.status.code(), &document["ok"]), (Some(1), &false.into()));
+    assert_eq!(document["errors"][0]["message"], "missing field(s): spec.images");
+    let odd = write("odd.yaml", &super::stage::POLICY.replace("acme/**", "acme/app:*"));
+    exits(&countersign(&["policy", "check", &odd]), 0, &["warning: ", "matches no image"]);
+    exits(&countersign(&["policy", "check", "--strict", &odd]), 1, &["warning: "]);
+    exits(&countersign(&["policy", "check", "--strict", &good]), 0, &["ok: "]);
     let missing = directory.path().join("missing.yaml").display().to_string();
     exits(&countersign(&["policy", "check", &missing]), 2, &["missing.yaml"]);
 }

@@ -55,7 +55,11 @@ fn the_readmes_policy_loads() {
     let policies = blocks(&readme, "yaml");
     assert!(!policies.is_empty());
     for policy in policies {
-        policies::PolicySet::load([policies::Document { origin: "README.md", text: policy }]).unwrap();
+        policies::PolicySet::load(
+            [policies::Document { origin: "README.md", text: policy }],
+            &policies::Externals::default(),
+        )
+        .unwrap();
     }
 }
 

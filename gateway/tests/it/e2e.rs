@@ -1,5 +1,6 @@
 //! A real registry and real clients: Debian's `docker-registry` behind Countersign, `skopeo` and containerd before it.
 
+mod cosign;
 mod cue;
 mod parts;
 
