@@ -4,10 +4,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use oci::{Digest, Reference};
-use policies::{Document, Evidence, NoMatch, PolicySet, Subject, Verdict, judge};
+use policies::{
+    Case, Document, Evidence, Externals, Lookups, NoMatch, PolicySet, Request, Subject, Verdict, judge,
+};
 
 fuzz_target!(|text: &str| {
-    let load = |text| PolicySet::load([Document { origin: "policy.yaml", text }]);
+    let load = |text| PolicySet::load([Document { origin: "policy.yaml", text }], &Externals::default());
     let policies = match load(text) {
         Ok(policies) => policies,
         Err(error) => {
@@ -24,12 +26,20 @@ fuzz_target!(|text: &str| {
     for image in ["ghcr.io/acme/app", "nginx", "localhost:5000/a/b/c"] {
         let reference: Reference = image.parse().unwrap_or_else(|error| panic!("{error}"));
         let reference = reference.pinned(digest);
-        let matching = policies.matching(reference.name(), &reference.version());
+        let matching = policies.matching(reference.name(), &reference.version(), &Request::Pull);
         let subject = Subject { name: reference.name().clone(), digest };
-        let verdict = judge(&subject, &matching, &Evidence::default(), NoMatch::Deny);
+        let (evidence, lookups) = (Evidence::default(), Lookups::default());
+        let case = Case {
+            subject: &subject,
+            matching: &matching,
+            evidence: &evidence,
+            lookups: &lookups,
+            no_match: NoMatch::Deny,
+        };
+        let judged = judge(&case, 0);
         assert!(matching.names().all(|name| policies.names().any(|known| known == name)));
-        if matching.is_empty() {
-            assert!(matches!(verdict, Verdict::Deny(_)));
+        if matching.is_uncovered() {
+            assert!(judged.is_ok_and(|judgement| matches!(judgement.verdict, Verdict::Deny(_))));
         }
     }
 });

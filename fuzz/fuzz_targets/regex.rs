@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use policies::{Document, PolicySet};
+use policies::{Document, Externals, PolicySet};
 
 fuzz_target!(|pattern: &str| {
     // JSON is YAML, and has one way to quote.
@@ -13,7 +13,7 @@ fuzz_target!(|pattern: &str| {
             "spec": {{"images": [{{"glob": "**"}}], "authorities": [{{"keyless": {{"identities": [
             {{"issuerRegExp": {quoted}, "subjectRegExp": {quoted}}}]}}}}]}}}}"#
     );
-    match PolicySet::load([Document { origin: "policy.yaml", text: &text }]) {
+    match PolicySet::load([Document { origin: "policy.yaml", text: &text }], &Externals::default()) {
         Ok(policies) => assert_eq!(policies.len(), 1),
         Err(error) => assert!(error.problems().iter().all(|problem| !problem.message.is_empty())),
     }
