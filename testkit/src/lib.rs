@@ -7,4 +7,6 @@ pub mod mirror;
 pub mod policy;
 pub mod push;
 pub mod registry;
+mod server;
+pub mod sigstore;
 pub mod tuf;
