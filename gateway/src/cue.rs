@@ -1,10 +1,10 @@
 //! Policies in CUE, answered by the `cue` program: <https://cuelang.org>.
 //!
 //! Each question is a process of its own. We start ourselves again as `cue-sandbox`, which gives up every right that
-//! the program has no use for and becomes it; see [`sandbox`]. What it is given is two files in a directory of its
+//! the program has no use for and becomes it; see `sandbox`. What it is given is two files in a directory of its
 //! own, and what counts is how it ended: it has to say yes or no by itself, within its limits.
 //!
-//! Stricter than policy-controller: what a policy says of the input must be there, see [`strict`].
+//! Stricter than policy-controller: what a policy says of the input must be there, see `strict`.
 
 pub(crate) mod sandbox;
 mod strict;
