@@ -17,7 +17,7 @@ use crate::trust::Repositories;
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often they are read even if nothing seems to have changed: not every file system keeps exact times.
-const EVERY: u32 = 20;
+const EVERY: u32 = 60;
 
 /// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a
 /// trust root has come, or a file that a policy names.

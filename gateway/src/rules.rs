@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oci::{Algorithm, Digest, Hasher};
-use policies::{Basis, Document, Externals, PolicySet, Problem, TrustRootRef};
+use policies::{Basis, Document, External, Externals, PolicySet, Problem, TrustRootRef};
 use thiserror::Error;
 use verify::TrustRoot;
 use verify::tuf::Repository;
@@ -296,21 +296,31 @@ impl Files {
 
     /// The policies of these files, with what they name elsewhere as far as it is at hand.
     fn load(&self, config: &Config, remote: &RemoteFiles) -> Result<PolicySet, RulesError> {
-        let named = PolicySet::load(self.documents(), &Externals::default())?;
+        let named = PolicySet::load(self.documents(), &at_hand(config))?;
         let externals = remote.externals(named.externals(), at_hand(config));
+        if !names_files_elsewhere(&named) {
+            return Ok(named);
+        }
         Ok(PolicySet::load(self.documents(), &externals)?)
     }
 
     /// The same, with what is wrong denying what it speaks of.
     fn load_closed(&self, config: &Config, remote: &RemoteFiles) -> (PolicySet, Vec<Problem>) {
-        let (named, _) = PolicySet::load_closed(self.documents(), &Externals::default());
+        let (named, problems) = PolicySet::load_closed(self.documents(), &at_hand(config));
         let externals = remote.externals(named.externals(), at_hand(config));
+        if !names_files_elsewhere(&named) {
+            return (named, problems);
+        }
         PolicySet::load_closed(self.documents(), &externals)
     }
 
     fn documents(&self) -> impl Iterator<Item = Document<'_>> {
         self.0.iter().map(|(origin, text)| Document { origin, text })
     }
+}
+
+fn names_files_elsewhere(policies: &PolicySet) -> bool {
+    policies.externals().any(|external| matches!(external, External::Remote { .. }))
 }
 
 /// What policies may count on whatever they name.

@@ -6,6 +6,7 @@ use oci::{Algorithm, Digest, Hasher};
 use serde_json::Value;
 
 use crate::facts::{Basis, Source};
+use crate::moment::Seconds;
 use crate::node::digest_text;
 use crate::policy::Policy;
 use crate::program::PolicyProgram;
@@ -84,6 +85,17 @@ impl<'a> Matching<'a> {
             sources.entry(&wanted.source).or_default().extend(&wanted.bases);
         }
         sources
+    }
+
+    /// Whether no evidence could change the verdict on an image, by its digest: it is revoked, or every policy exempts it or
+    /// wants none.
+    pub fn is_settled(&self, digest: &Digest, now: Seconds) -> bool {
+        let settled = |bound: &Bound<'_>| {
+            bound.unusable.is_some()
+                || bound.policy.exemption(digest, now).is_some()
+                || bound.policy.authorities.iter().all(|authority| authority.kind.wanted().is_none())
+        };
+        self.revocations.of_image(digest).is_some() || self.bound.iter().all(settled)
     }
 
     /// Whether judging runs programs, which takes longer than comparing does.

@@ -8,6 +8,7 @@ use crate::authority::Authority;
 use crate::exemption::{self, Exemption};
 use crate::glob::{ImagePattern, InvalidGlob};
 use crate::match_resource::MatchResource;
+use crate::moment::Seconds;
 use crate::node::{Node, digest_text};
 use crate::object::{Object, Report};
 use crate::program::{self, PolicyProgram};
@@ -129,6 +130,17 @@ impl Policy {
             unusable: Some(why.into()),
             digest: hasher.finish(),
         }
+    }
+
+    /// What exempts an image from it at a time: of several exemptions that which ends last.
+    pub(crate) fn exemption(&self, digest: &Digest, now: Seconds) -> Option<&Exemption> {
+        self.last_exemption(digest).filter(|exemption| now < exemption.expires)
+    }
+
+    /// The exemption of an image that ends last, or ended last.
+    pub(crate) fn last_exemption(&self, digest: &Digest) -> Option<&Exemption> {
+        let exemptions = self.exemptions.iter().filter(|exemption| exemption.digest == *digest);
+        exemptions.max_by_key(|exemption| exemption.expires)
     }
 
     /// Whether its verdict may depend on the object that an image is for.

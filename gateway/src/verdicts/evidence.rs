@@ -70,6 +70,9 @@ impl Verdicts {
 
     async fn gather_as(&self, question: &Question, freshness: Freshness) -> Result<Gathered, Undecided> {
         let matching = question.matching();
+        if matching.is_settled(&question.subject.digest, now()) {
+            return Ok(Gathered { evidence: Arc::default(), found: Vec::new() });
+        }
         let wanted: BTreeMap<Source, Vec<Basis>> = matching
             .sources()
             .into_iter()

@@ -141,6 +141,14 @@ async fn a_revocation_is_in_force_at_both_doors_and_asks_no_registry() {
         std::fs::remove_file(stage.directory.path().join("policies/leak.yaml")).unwrap();
         until(async || gateway.get(&path(&image)).await.status == 200).await;
     }
+    // Of an image that was never asked for before, nothing has to be found out either.
+    let unseen = stage.unsigned(2, REPOSITORY, "v2");
+    let both = format!("digests: [{{digest: '{}'}}, {{digest: '{}'}}]", image.digest(), unseen.digest());
+    stage.policy("leak.yaml", &revocation(&both));
+    until(async || gateway.get(&path(&image)).await.status == 403).await;
+    let asked = stage.origin.count(|_| true);
+    assert!(gateway.denial(&reference(&unseen)).await.contains("revoked by leak"));
+    assert_eq!(stage.origin.count(|_| true), asked);
     // Before the window, and by somebody else.
     for what in [
         format!("identities: [{{{identity}, notAfter: '2001-01-01'}}]"),

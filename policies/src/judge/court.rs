@@ -77,16 +77,15 @@ impl<'a> Court<'a> {
         if let Some(why) = bound.unusable {
             return Err(fails(Shortfall::Unusable(why.to_owned())));
         }
-        let exemption = policy.exemptions.iter().filter(|it| it.digest == self.case.subject.digest);
-        let exemption = exemption.max_by_key(|exemption| exemption.expires);
-        if let Some(exemption) = exemption.filter(|exemption| self.now < exemption.expires) {
+        let image = &self.case.subject.digest;
+        if let Some(exemption) = policy.exemption(image, self.now) {
             self.holds_until(exemption.expires);
             return Ok(Met::Exempted(exemption));
         }
         let mark = self.open.len();
         self.satisfy(bound)
             .map_err(|shortfall| {
-                let expired = exemption.cloned();
+                let expired = policy.last_exemption(image).cloned();
                 PolicyFailure { expired, ..fails(shortfall) }
             })
             .inspect_err(|_| self.warn_of_what_is_exceeded(policy, mark))
