@@ -102,6 +102,8 @@ mod tests {
             "^https://github\\.com/acme/app.*$",
             "^https://github\\.com/(acme/app|acme/web)/.*$",
             "^https?://.*$",
+            "^.*@refs/heads/main$",
+            "^https?://[^@]*$",
         ] {
             assert!(Matcher::regex(wide).unwrap().is_many_repositories(), "{wide}");
         }

@@ -2,6 +2,7 @@ mod accounts;
 mod attestations;
 mod exemptions;
 mod keys;
+mod open;
 mod programs;
 mod properties;
 mod requests;

@@ -87,6 +87,14 @@ fn a_range_of_a_log_is_revoked_with_both_its_ends() {
 }
 
 #[test]
+fn a_range_may_be_of_one_entry_and_its_log_is_64_hexadecimal_digits() {
+    for (log, is_one) in [("ab".repeat(32), true), ("AB".repeat(32), false), ("a".repeat(63), false)] {
+        let spec = format!("{{reason: r, logEntries: [{{log: {log}, first: 1, last: 1}}]}}");
+        assert_eq!(revocation(&spec).is_ok(), is_one, "{spec}");
+    }
+}
+
+#[test]
 fn images_are_revoked_by_digest() {
     let revocations =
         revocation(&format!("{{reason: r, digests: [{{digest: '{}'}}]}}", subject().digest)).unwrap();
@@ -117,6 +125,10 @@ fn what_is_wrong_with_one_is_told() {
         (
             "{reason: r, identities: [{issuer: i, subject: s, notAfter: never}]}",
             "invalid value: never: spec.identities[0].notAfter\nwants a day such as 2026-01-31, or an instant such as 2026-01-31T12:00:00Z",
+        ),
+        (
+            "{reason: r, logEntries: [{log: ab, first: 1, last: 1}]}",
+            "invalid value: ab: spec.logEntries[0].log\nwants the sha256 of the log's key, in hexadecimal digits of lower case",
         ),
         ("{reason: r, what: 1, digests: []}", "unknown field(s): spec.what"),
     ] {

@@ -6,7 +6,7 @@ use super::properties::{drafts, findings, write};
 use super::*;
 use crate::explanation::{Conclusion, Explanation, Fulfilment, Weighed};
 use crate::lookups::Lookups;
-use crate::test_support::{NOW, facts};
+use crate::test_support::{NOW, attests, facts};
 
 /// What else may be in force: each brings in one thing that a verdict can depend on.
 fn others() -> Vec<String> {
@@ -115,6 +115,18 @@ fn every_piece_of_evidence_is_weighed_and_says_which_checks_passed() {
     assert_eq!(outcome(0, "timestamp"), Some("not-demanded"));
     assert_eq!(outcome(2, "certificate"), Some("failed"));
     assert_eq!(outcome(2, "log-entry"), None);
+}
+
+#[test]
+fn what_a_program_would_say_is_not_known_before_it_is_asked() {
+    let wanted =
+        "attestations: [{name: sbom, predicateType: 'https://a.example', policy: {type: cue, data: d}}]";
+    let spec = KEYLESS.replace("'^hotfix-[0-9]+$'}]}", &format!("'^hotfix-[0-9]+$'}}]}}, {wanted}"));
+    let findings = [attests(&good(), "https://a.example")];
+    let (explanation, _) = heard(&[policy("acme", &spec)], &findings, NoMatch::Deny);
+    let account = &explanation.policies[0].authorities[0];
+    assert_eq!(account.outcome, Fulfilment::Unknown);
+    assert_eq!(account.evidence[0].objections, ["sbom: it is not known yet"]);
 }
 
 #[test]

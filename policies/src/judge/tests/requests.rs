@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::request::Admitted;
+use crate::set::PolicySet;
 use crate::test_support::{case_of, sitting};
 
 fn pod(namespace: &str, object: &serde_json::Value) -> Request {
@@ -128,4 +129,27 @@ fn requests_are_distinguished_exactly_where_verdicts_may_differ() {
         );
         assert_eq!(distinction(&policies, &pod("a", &web)), distinction(&policies, &pod("b", &web)));
     }
+}
+
+#[test]
+fn a_program_is_shown_nothing_of_the_object_that_it_does_not_ask_for() {
+    let subject = subject();
+    let includes = |what: &str| {
+        let program = format!("policy: {{type: cel, data: 'true', {what}: true}}, authorities:");
+        set(&[policy("acme", &KEYLESS.replace("authorities:", &program))])
+    };
+    let distinction = |set: &PolicySet, object: &serde_json::Value| {
+        let version = oci::TagOrDigest::Digest(subject.digest);
+        set.matching(&subject.name, &version, &pod("a", object)).distinction()
+    };
+    let object = json!({"metadata": {"name": "a"}, "spec": {"a": 1}});
+    let (renamed, respecified) = (
+        json!({"metadata": {"name": "b"}, "spec": {"a": 1}}),
+        json!({"metadata": {"name": "a"}, "spec": {}}),
+    );
+    let (spec, metadata) = (includes("includeSpec"), includes("includeObjectMeta"));
+    assert_eq!(distinction(&spec, &object), distinction(&spec, &renamed));
+    assert_ne!(distinction(&spec, &object), distinction(&spec, &respecified));
+    assert_eq!(distinction(&metadata, &object), distinction(&metadata, &respecified));
+    assert_ne!(distinction(&metadata, &object), distinction(&metadata, &renamed));
 }

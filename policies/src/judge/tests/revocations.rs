@@ -36,3 +36,14 @@ fn a_revoked_signature_counts_for_nothing_and_another_still_does() {
     let allowed = allowed(verdict(&set, &[good(), hotfix], NoMatch::Deny));
     assert_eq!(allowed.signers().len(), 1);
 }
+
+#[test]
+fn what_revokes_several_signatures_is_named_once() {
+    let revoked =
+        revocation("{reason: stolen, identities: [{issuer: 'https://ci.example', subjectRegExp: '^.*$'}]}");
+    let findings = [good(), signed(&[app()], ISSUER, "hotfix-1")];
+    let denial = denied(verdict(&[policy("acme", KEYLESS), revoked], &findings, NoMatch::Allow));
+    let Cause::Failed(failures) = denial.cause() else { panic!("a policy matched") };
+    let Reason::Revoked { by } = &failures[0].authorities()[0].reason else { panic!("revoked") };
+    assert_eq!(by.iter().map(|revoked| &*revoked.by).collect::<Vec<_>>(), ["leak"]);
+}
