@@ -68,3 +68,31 @@ pub(crate) fn digest(object: &Object<'_>, key: &str, report: &mut Report) -> Opt
     }
     digest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node;
+
+    #[test]
+    fn an_exemption_may_last_a_year_and_end_at_any_moment() {
+        let until = |expires| Exemption { digest: Digest::of(b"app"), reason: "r".into(), expires };
+        for (expires, odd) in [(0, true), (1, false), (YEAR, false), (YEAR + 1, true)] {
+            assert_eq!(until(expires).oddity(0).is_some(), odd, "{expires}");
+        }
+        assert_eq!(YEAR, 31_622_400);
+    }
+
+    #[test]
+    fn a_reason_has_a_longest_length() {
+        for (length, fits) in [(REASON_LIMIT, true), (REASON_LIMIT + 1, false), (REASON_LIMIT * 2, false)] {
+            let (digest, reason) = (Digest::of(b"app"), "r".repeat(length));
+            let text = format!("exemptions: [{{digest: '{digest}', reason: {reason}, expires: 2027-01-01}}]");
+            let node = node::documents(&text).unwrap().remove(0);
+            let mut report = Report::default();
+            let spec = Object::of(&node, "spec".into(), &mut report).unwrap();
+            assert_eq!(read(&spec, &mut report).len(), 1);
+            assert_eq!(report.errors.entries().count() == 0, fits, "{length}");
+        }
+    }
+}
