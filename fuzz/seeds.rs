@@ -13,6 +13,7 @@ use testkit::authority::{
     Attack, Authority, BundleVersion, KeyKind, ManagedKey, Recipe, Record, SignedLayer, Statement,
     signature_manifest,
 };
+use testkit::tuf::TufRepository;
 use verify::CandidateKind;
 
 fn main() -> io::Result<()> {
@@ -21,6 +22,7 @@ fn main() -> io::Result<()> {
     corpora.write("trusted_root", "minted", authority.trusted_root().as_bytes())?;
     layers(&corpora, &authority)?;
     bundles(&corpora, &authority)?;
+    repositories(&corpora, &authority)?;
     for kind in KeyKind::ALL {
         let key = match kind {
             KeyKind::EcdsaP256 => ManagedKey::seeded("fuzz"),
@@ -85,6 +87,25 @@ fn bundles(corpora: &Corpora, authority: &Authority) -> io::Result<()> {
     for (name, version, recipe) in recipes {
         let bundle = authority.mint(&recipe).bundle(version).to_string();
         corpora.write("bundle", name, bundle.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Each file of a repository that has seen another root and another target, for the step of a refresh that asks for it.
+fn repositories(corpora: &Corpora, authority: &Authority) -> io::Result<()> {
+    let mut repository = TufRepository::new("fuzz", &authority.trusted_root());
+    repository.rotate("timestamp", &["fuzz/next"]);
+    repository.update("{}");
+    for (path, content) in &repository.files {
+        let (step, name) = match path.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.') {
+            "root.json" => (0, path.as_str()),
+            "timestamp.json" => (1, path.as_str()),
+            "snapshot.json" => (2, path.as_str()),
+            "targets.json" => (3, path.as_str()),
+            _ if content == b"{}" => (4, "empty.json"),
+            _ => (4, "trusted_root.json"),
+        };
+        corpora.write("tuf", name, &[&[step][..], content].concat())?;
     }
     Ok(())
 }
