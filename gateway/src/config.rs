@@ -1,6 +1,7 @@
 //! Configuration, ready to use: every name resolved, every value a type.
 
 mod file;
+mod redis;
 mod secrets;
 mod wire;
 
@@ -13,6 +14,8 @@ use policies::NoMatch;
 use upstream::{Endpoint, Realm, Url};
 
 pub use file::{ConfigError, load};
+pub use redis::Redis;
+pub(crate) use redis::key_of;
 pub use secrets::{authorities, credentials};
 
 /// Everything that `serve` needs to know.
@@ -26,6 +29,8 @@ pub struct Config {
     pub admin: SocketAddr,
     /// The directory for bytes and the index.
     pub storage: Storage,
+    /// What the replicas of a fleet share their memory through, if there is such a thing.
+    pub redis: Option<Redis>,
     /// Whom to trust.
     pub trust: Trust,
     /// Which images may run.

@@ -65,6 +65,7 @@ pub(super) fn verify(arguments: &Verify) -> anyhow::Result<Answer> {
     // A question asked at a terminal neither reads nor changes what a gateway on this machine remembers.
     let scratch = tempfile::tempdir()?;
     config.storage.path = scratch.path().to_owned();
+    config.redis = None;
     let asking = asking(arguments, &config)?;
     let policies = &arguments.policies;
     let repositories = Repositories::new(&config.storage.path, config.trust.refresh)?;

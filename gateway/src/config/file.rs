@@ -55,7 +55,7 @@ pub enum ConfigError {
     },
 }
 
-fn wrong(key: impl Into<String>, reason: impl fmt::Display) -> ConfigError {
+pub(super) fn wrong(key: impl Into<String>, reason: impl fmt::Display) -> ConfigError {
     ConfigError::Key { key: key.into(), reason: reason.to_string() }
 }
 
@@ -118,7 +118,7 @@ fn key_of(variable: &str) -> Option<String> {
     }
     let path = path.join(".");
     let is_list = path == "upstreams";
-    (!is_list && !node.is_object()).then_some(path)
+    (!is_list && !node.is_object() && !node.is_array()).then_some(path)
 }
 
 fn parsed<T: FromStr>(key: &str, text: &str) -> Result<T, ConfigError>
@@ -147,6 +147,7 @@ impl wire::File {
             admission: self.admission.into_admission()?,
             admin: parsed::<SocketAddr>("admin.listen", &self.admin.listen)?,
             storage: self.storage.into_storage(state_home)?,
+            redis: self.cache.redis.into_redis()?,
             trust: self.trust.into_trust()?,
             policies: Policies {
                 directory: self.policies.directory,

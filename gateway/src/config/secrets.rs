@@ -45,7 +45,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("credentials: {}", path.display()))
 }
 
-fn one_line(path: &Path) -> anyhow::Result<String> {
+pub(super) fn one_line(path: &Path) -> anyhow::Result<String> {
     Ok(read(path)?.trim_end_matches(['\r', '\n']).to_owned())
 }
 

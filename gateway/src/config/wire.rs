@@ -4,6 +4,7 @@
 //! serialised default, which is how the environment's spellings are matched to keys.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -19,6 +20,8 @@ pub(super) struct File {
     pub(super) admin: Admin,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) storage: Storage,
+    #[serde(deserialize_with = "null_is_default")]
+    pub(super) cache: Cache,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) trust: Trust,
     #[serde(deserialize_with = "null_is_default")]
@@ -71,6 +74,42 @@ pub(super) struct Tls {
 pub(super) struct Storage {
     pub(super) path: Option<PathBuf>,
     pub(super) limit: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Cache {
+    #[serde(deserialize_with = "null_is_default")]
+    pub(super) redis: Redis,
+}
+
+/// A URL may hold a password: this is never printed.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Redis {
+    pub(super) url: Option<String>,
+    pub(super) seal_keys: Vec<PathBuf>,
+    pub(super) trust: RedisTrust,
+    pub(super) prefix: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("trust", &self.trust).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RedisTrust {
+    #[default]
+    Sealed,
+    Material,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

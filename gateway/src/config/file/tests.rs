@@ -89,3 +89,42 @@ fn a_trust_root_may_be_in_a_repository() {
     refuses(&trust("mirror: 'https://tuf.example/?a', root: /r.json"), "trust.roots.acme.tuf.mirror");
     refuses("trust: {refresh: 0s}", "trust.refresh");
 }
+
+#[test]
+fn a_store_without_seal_keys_is_refused_unless_only_material_is_believed() {
+    refuses("cache: {redis: {url: 'redis://cache'}}", "cache.redis.sealKeys");
+    refuses("cache: {redis: {sealKeys: [/seal]}}", "cache.redis.url");
+    refuses("cache: {redis: {url: 'redis://cache', trust: material, key: /k}}", "cache.redis.certificate");
+    refuses("cache: {redis: {url: 'redis://cache', trust: everything}}", "cache.redis.trust");
+    refuses("cache: {redis: {url: 'redis://cache', database: 3}}", "cache.redis.database");
+    assert!(config("cache: {redis: {url: 'redis://cache', trust: material}}", &[]).unwrap().redis.is_some());
+    assert!(config("cache: {redis:}", &[]).unwrap().redis.is_none());
+}
+
+#[test]
+fn a_store_is_named_by_the_environment_and_its_password_is_not_printed() {
+    let url = [("COUNTERSIGN__CACHE__REDIS__URL", "redis://:hunter2@cache")];
+    let config = config("cache: {redis: {sealKeys: [/seal]}}", &url).unwrap();
+    assert!(config.redis.is_some());
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let list = [("COUNTERSIGN__CACHE__REDIS__SEALKEYS", "/seal")];
+    assert!(matches!(self::config("", &list), Err(ConfigError::UnknownVariable(_))));
+}
+
+#[test]
+fn a_secret_that_has_not_32_bytes_is_refused_by_its_key() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    std::fs::write(path("good"), (0..32).collect::<Vec<u8>>()).unwrap();
+    std::fs::write(path("short"), [1, 2, 3]).unwrap();
+    std::fs::write(path("long"), "a secret of thirty-two bytes with a line feed\n").unwrap();
+    let settings = |files: &str| {
+        let text = format!("cache: {{redis: {{url: 'redis://cache', sealKeys: [{files}]}}}}");
+        config(&text, &[]).unwrap().redis.unwrap().settings()
+    };
+    assert!(settings(&path("good")).is_ok());
+    for wrong in ["short", "long", "absent"] {
+        let error = settings(&format!("{}, {}", path("good"), path(wrong))).unwrap_err();
+        assert!(format!("{error:#}").starts_with("cache.redis.sealKeys[1]: "), "{error:#}");
+    }
+}
