@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::figures::Figures;
 use crate::reply::{Body, text, whole};
 use crate::rules::Rules;
 
@@ -32,6 +33,7 @@ pub(crate) struct Admin {
     readiness: Arc<Readiness>,
     rules: Arc<ArcSwap<Rules>>,
     metrics: PrometheusHandle,
+    figures: Figures,
 }
 
 impl Admin {
@@ -40,8 +42,9 @@ impl Admin {
         readiness: Arc<Readiness>,
         rules: Arc<ArcSwap<Rules>>,
         metrics: PrometheusHandle,
+        figures: Figures,
     ) -> Self {
-        Self { readiness, rules, metrics }
+        Self { readiness, rules, metrics, figures }
     }
 
     /// Answers one request.
@@ -60,8 +63,10 @@ impl Admin {
             },
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining"),
             "/metrics" => {
+                self.figures.record();
                 self.metrics.run_upkeep();
-                let mut response = Response::new(whole(self.metrics.render()));
+                let rendered = self.metrics.render() + &self.figures.latency();
+                let mut response = Response::new(whole(rendered));
                 let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(header::CONTENT_TYPE, format);
                 response

@@ -18,6 +18,8 @@ use crate::config::{self, Config};
 use crate::content::Content;
 use crate::cue::Cue;
 use crate::decision::Decisions;
+use crate::figures::Figures;
+use crate::fleet::Fleet;
 use crate::listen::Door;
 use crate::material::Materials;
 use crate::metrics::{self, Metrics};
@@ -42,6 +44,7 @@ pub struct Core {
     pub upstreams: Arc<Upstreams>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    fleet: Option<Fleet>,
     rules: Arc<ArcSwap<Rules>>,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
@@ -94,8 +97,9 @@ impl Core {
         let index = Index::open(directory)?;
         let blobs = Blobs::open(directory, config.storage.limit)?;
         let upstreams = Arc::new(upstreams(config)?);
-        let content = Content::new(blobs.clone(), &index, config.registry.tag_freshness);
-        let materials = Materials::new(blobs, &index, metrics.clone());
+        let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
+        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), config.registry.tag_freshness);
+        let materials = Materials::new(blobs, &index, fleet.as_ref(), metrics.clone());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let verdicts = Verdicts::new(
             rules.clone(),
@@ -104,9 +108,10 @@ impl Core {
             content.clone(),
             cue(config)?,
             &index,
+            fleet.as_ref(),
             metrics.clone(),
         );
-        Ok(Self { content, verdicts, upstreams, metrics, rules, repositories, remote })
+        Ok(Self { content, verdicts, upstreams, metrics, fleet, rules, repositories, remote })
     }
 }
 
@@ -159,7 +164,9 @@ impl App {
         let decisions = Arc::new(Decisions::new(process_number()));
         app.open_registry(registry, &config, &core, &decisions, stopped.clone());
         app.open_admission(admission, &config, &core, &decisions, stopped.clone());
-        let admin_door = Arc::new(Admin::new(readiness.clone(), core.rules.clone(), handle));
+        let shared = core.fleet.as_ref().map(|fleet| fleet.shared().clone());
+        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared);
+        let admin_door = Arc::new(Admin::new(readiness.clone(), core.rules.clone(), handle, figures));
         app.open(admin, stopped.clone(), move |request| {
             let admin_door = admin_door.clone();
             async move { admin_door.answer(&request) }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache::{Blobs, Flights, Index, Links, Memo};
+use cache::{Blobs, FlightStats, Flights, Index, Limits, Links, Memo, MemoStats};
 use http::HeaderValue;
 use oci::{
     ArtefactLimits, Digest, InvalidManifest, MANIFEST_LIMIT, Manifest, MediaType, Name, Tag, TagOrDigest,
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use upstream::FetchError;
 
+use crate::fleet::Fleet;
 use crate::place::Place;
 use crate::reply::header_value;
 use crate::undecided::with_causes;
@@ -83,33 +84,65 @@ pub struct Content {
     tags: Memo<TagKey, Digest>,
     resolutions: Flights<TagKey, Result<Digest, ContentError>>,
     tag_freshness: Duration,
+    /// Whether other replicas say what belongs to what.
+    has_fleet: bool,
 }
 
 /// The most bytes of manifests that are held in memory.
 const RECENT_BYTES: u64 = 64 * 1024 * 1024;
 
 impl Content {
-    /// Content over these stores.
-    pub fn new(blobs: Arc<Blobs>, index: &Arc<Index>, tag_freshness: Duration) -> Arc<Self> {
+    /// Content over these stores. Bytes stay with whoever has them; the fleet, if there is one, shares what belongs to
+    /// what.
+    pub fn new(
+        blobs: Arc<Blobs>,
+        index: &Arc<Index>,
+        fleet: Option<&Fleet>,
+        tag_freshness: Duration,
+    ) -> Arc<Self> {
+        let many = Limits { entries: 100_000 };
+        let (links, tags) = match fleet {
+            Some(fleet) => (
+                Links::shared(Some(index.clone()), fleet.shared().clone(), fleet.lifetime()),
+                Memo::shared("tags", many, None, fleet.conclusions("")),
+            ),
+            None => (Links::new(Some(index.clone())), Memo::new("tags", many, None)),
+        };
         let recent = moka::future::Cache::builder()
             .max_capacity(RECENT_BYTES)
             .weigher(|_, known: &Arc<Known>| u32::try_from(known.content.bytes().len()).unwrap_or(u32::MAX))
             .build();
         Arc::new(Self {
             blobs,
-            links: Links::new(Some(index.clone())),
-            members: Memo::new("members", cache::Limits { entries: 100_000 }, Some(index.clone())),
+            links,
+            members: Memo::new("members", many, Some(index.clone())),
             recent,
             fetches: Flights::new(),
-            tags: Memo::new("tags", cache::Limits { entries: 100_000 }, None),
+            tags,
             resolutions: Flights::new(),
             tag_freshness,
+            has_fleet: fleet.is_some(),
         })
     }
 
     /// Which child belongs to which manifest.
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// Whether other replicas say what belongs to what.
+    pub(crate) fn has_fleet(&self) -> bool {
+        self.has_fleet
+    }
+
+    /// Where it was found which manifests repositories have and what tags mean.
+    pub(crate) fn stats(&self) -> [(&'static str, MemoStats); 2] {
+        [("members", self.members.stats()), ("tags", self.tags.stats())]
+    }
+
+    /// What became of fetches of manifests, and of questions about tags.
+    pub(crate) fn flights(&self) -> [(&'static str, FlightStats); 2] {
+        [("manifest", self.fetches.stats()), ("tag", self.resolutions.stats())]
     }
 
     /// Bytes by digest.
@@ -142,6 +175,11 @@ impl Content {
         let work = {
             let key = key.clone();
             move || async move {
+                if !this.tag_freshness.is_zero()
+                    && let Some(digest) = this.tags.find_shared(&key).await
+                {
+                    return Ok(digest);
+                }
                 let digest = place.upstream.resolve(&place.name.repository, &tag).await?;
                 if !this.tag_freshness.is_zero() {
                     this.tags.keep_for(key, digest, this.tag_freshness).await;

@@ -9,6 +9,8 @@ pub mod config;
 mod content;
 pub mod cue;
 mod decision;
+mod figures;
+mod fleet;
 mod image_configs;
 mod listen;
 mod material;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::{Blobs, Flights, Index, Memo};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cache::{Blobs, FlightStats, Flights, Index, Lease, Limits, Memo, MemoStats};
 use oci::{Digest, Name, Verified};
 use serde::{Deserialize, Serialize};
 use verify::Material;
 
+use crate::fleet::Fleet;
 use crate::metrics::Metrics;
 use crate::place::Place;
 use crate::search::search;
@@ -29,9 +32,9 @@ pub struct MaterialList {
 }
 
 impl MaterialList {
-    /// Whether this is too old to say no by.
+    /// Whether this is too old to say no by. What claims to be of a future that no clock here can be in is no better.
     pub fn is_stale(&self, now: u64) -> bool {
-        now.saturating_sub(self.found_at) > FRESH.as_secs()
+        now.abs_diff(self.found_at) > FRESH.as_secs()
     }
 }
 
@@ -42,6 +45,27 @@ pub struct Found {
     pub list: Arc<MaterialList>,
     /// Whether it came from the registry rather than from memory.
     pub discovered: bool,
+}
+
+/// Which lists will do for whoever asks the registry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Demand {
+    /// Any that is remembered: nothing was, a moment ago.
+    Any,
+    /// One that a denial can rest on.
+    Fresh,
+    /// One that was found after this was asked.
+    New,
+}
+
+impl Demand {
+    fn takes(self, list: &MaterialList, asked: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Fresh => !list.is_stale(asked),
+            Self::New => list.found_at >= asked,
+        }
+    }
 }
 
 /// Where the material of an image is looked for.
@@ -57,6 +81,9 @@ pub struct Spot {
 
 type ListKey = (Name, Digest, String);
 
+/// Those who demand the same share a discovery.
+type DiscoveryKey = (ListKey, u64);
+
 impl Spot {
     fn key(&self) -> ListKey {
         (self.place.name.clone(), self.digest, self.tag_prefix.as_deref().unwrap_or_default().to_owned())
@@ -67,61 +94,122 @@ impl Spot {
 pub struct Materials {
     blobs: Arc<Blobs>,
     lists: Memo<ListKey, MaterialList>,
-    discoveries: Flights<ListKey, Result<Arc<MaterialList>, Undecided>>,
+    discoveries: Flights<DiscoveryKey, Result<Found, Undecided>>,
+    fleet: Option<FromFleet>,
     metrics: Arc<Metrics>,
 }
 
+/// What other replicas leave, and are left.
+struct FromFleet {
+    /// Material in base64, by digest.
+    bytes: Memo<Digest, String>,
+    /// The right to ask a registry.
+    lease: Lease,
+}
+
+/// The name of the table of lists, and how many there are.
+const LISTS: (&str, Limits) = ("material-lists", Limits { entries: 100_000 });
+
+/// What comes from the fleet goes to disk at once, and is not held in memory besides.
+const BYTES: (&str, Limits) = ("material", Limits { entries: 1 });
+
 impl Materials {
-    /// Material kept in these stores.
-    pub fn new(blobs: Arc<Blobs>, index: &Arc<Index>, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self {
-            blobs,
-            lists: Memo::new("material-lists", cache::Limits { entries: 100_000 }, Some(index.clone())),
-            discoveries: Flights::new(),
-            metrics,
-        })
+    /// Material kept in these stores, and shared with the fleet if there is one.
+    pub fn new(
+        blobs: Arc<Blobs>,
+        index: &Arc<Index>,
+        fleet: Option<&Fleet>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        let index = Some(index.clone());
+        let lists = match fleet {
+            Some(fleet) => Memo::shared(LISTS.0, LISTS.1, index, fleet.lists()),
+            None => Memo::new(LISTS.0, LISTS.1, index),
+        };
+        let fleet = fleet.map(|fleet| FromFleet {
+            bytes: Memo::shared(BYTES.0, BYTES.1, None, fleet.material()),
+            lease: fleet.discoveries(),
+        });
+        Arc::new(Self { blobs, lists, discoveries: Flights::new(), fleet, metrics })
     }
 
     /// What is known of a digest, from memory or else from the registry.
     pub async fn find(self: &Arc<Self>, spot: &Spot) -> Result<Found, Undecided> {
         match self.lists.find(&spot.key()).await {
             Some(list) => Ok(Found { list: Arc::new(list), discovered: false }),
-            None => self.discover(spot).await,
+            None => self.discover(spot, Demand::Any).await,
         }
     }
 
-    /// What the registry says now. All who ask at once share one discovery, which no client's leaving ends.
-    pub async fn discover(self: &Arc<Self>, spot: &Spot) -> Result<Found, Undecided> {
-        let (this, asked) = (self.clone(), spot.clone());
-        let began = crate::clock::seconds_since_1970();
+    /// What the registry says now, to this replica or to another. All who ask at once share one discovery, which no
+    /// client's leaving ends.
+    pub async fn discover(self: &Arc<Self>, spot: &Spot, demand: Demand) -> Result<Found, Undecided> {
+        let (this, spot_asked) = (self.clone(), spot.clone());
+        let asked = crate::clock::seconds_since_1970();
         let work = move || async move {
+            let spot = spot_asked;
             // Another discovery may have ended between the look and this one's beginning.
-            if let Some(list) = this.lists.find(&asked.key()).await
-                && list.found_at >= began
+            if let Some(list) = this.lists.find(&spot.key()).await
+                && demand.takes(&list, asked)
             {
-                return Ok(Arc::new(list));
+                return Ok(Found { list: Arc::new(list), discovered: false });
             }
-            let outcome = this.fetch(&asked).await;
-            this.metrics.discovery(&outcome);
-            if let Err(undecided) = &outcome {
-                let (image, digest, error) = (&asked.place.name, &asked.digest, with_causes(undecided));
-                tracing::warn!(%image, %digest, %error, "signatures could not be found out");
+            match &this.fleet {
+                None => this.ask(&spot).await,
+                Some(fleet) => {
+                    let look = || this.told(&spot, demand, asked);
+                    fleet.lease.run(&spot.key(), look, || this.ask(&spot)).await
+                }
             }
-            outcome
         };
-        let list = self.discoveries.run(spot.key(), work).await??;
-        Ok(Found { list, discovered: true })
+        self.discoveries.run((spot.key(), demand as u64), work).await?
     }
 
-    /// One piece of material that a list names, if it is still kept whole.
+    /// What another replica found since.
+    async fn told(&self, spot: &Spot, demand: Demand, asked: u64) -> Option<Result<Found, Undecided>> {
+        let list = self.lists.find_shared(&spot.key()).await?;
+        demand.takes(&list, asked).then(|| Ok(Found { list: Arc::new(list), discovered: false }))
+    }
+
+    /// One piece of material that a list names, if it is still kept whole, here or by the fleet.
     pub async fn read(&self, digest: Digest) -> Option<Material> {
-        let content = self.blobs.read(&digest, Material::ENCODED_LIMIT).await.ok().flatten()?;
+        let kept = self.blobs.read(&digest, Material::ENCODED_LIMIT).await.ok().flatten();
+        let content = match kept {
+            Some(content) => content,
+            None => self.read_from_fleet(digest).await?,
+        };
         Material::decode(content.bytes()).ok()
+    }
+
+    /// The bytes of this digest, whatever else somebody put in their place.
+    async fn read_from_fleet(&self, digest: Digest) -> Option<Verified> {
+        let encoded = self.fleet.as_ref()?.bytes.find(&digest).await?;
+        let content = Verified::check(digest, STANDARD.decode(encoded).ok()?.into()).ok()?;
+        if let Err(error) = self.blobs.keep(&content).await {
+            tracing::warn!(%digest, %error, "material of another replica could not be kept");
+        }
+        Some(content)
     }
 
     /// Forgets a list that names material which is gone, so that it is discovered again.
     pub async fn forget(&self, spot: &Spot) {
         self.lists.forget(&spot.key()).await;
+    }
+
+    /// Where lists were found, and what became of discoveries.
+    pub fn stats(&self) -> (MemoStats, FlightStats) {
+        (self.lists.stats(), self.discoveries.stats())
+    }
+
+    /// What the registry says now, to this replica.
+    async fn ask(&self, spot: &Spot) -> Result<Found, Undecided> {
+        let outcome = self.fetch(spot).await;
+        self.metrics.discovery(&outcome);
+        if let Err(undecided) = &outcome {
+            let (image, digest, error) = (&spot.place.name, &spot.digest, with_causes(undecided));
+            tracing::warn!(%image, %digest, %error, "signatures could not be found out");
+        }
+        outcome.map(|list| Found { list, discovered: true })
     }
 
     async fn fetch(&self, spot: &Spot) -> Result<Arc<MaterialList>, Undecided> {
@@ -132,6 +220,7 @@ impl Materials {
             let content = Verified::of(material.encode());
             self.blobs.keep(&content).await.map_err(|error| Undecided::Internal(error.to_string()))?;
             digests.push(content.digest());
+            self.share(&content).await;
         }
         let beyond = found.beyond.map(|limit| limit.to_string());
         let list = MaterialList { materials: digests, found_at, beyond };
@@ -141,5 +230,14 @@ impl Materials {
             self.lists.keep(spot.key(), list.clone()).await;
         }
         Ok(Arc::new(list))
+    }
+
+    /// Leaves material to the fleet. What is large is discovered again by whoever needs it.
+    async fn share(&self, content: &Verified) {
+        if let Some(fleet) = &self.fleet
+            && content.bytes().len() < cache::MAX_VALUE / 4 * 3
+        {
+            fleet.bytes.keep(content.digest(), STANDARD.encode(content.bytes())).await;
+        }
     }
 }

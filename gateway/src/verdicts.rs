@@ -12,18 +12,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use cache::{Flights, Index, Memo};
+use cache::{FlightStats, Flights, Index, Memo, MemoStats};
 use oci::{Digest, Name, TagOrDigest};
 use policies::{
     Case, Evidence, Facts, Judgement, Lookups, Matching, NoMatch, Request, Subject, Unjudged, Verdict, judge,
 };
 use tokio::sync::Semaphore;
 
-use self::evidence::Gathered;
+use self::evidence::{Gap, Gathered};
 pub(crate) use self::explain::Explained;
 use crate::content::Content;
 use crate::cue::Cue;
-use crate::material::Materials;
+use crate::fleet::Fleet;
+use crate::material::{Demand, Materials};
 use crate::metrics::Metrics;
 use crate::place::Upstreams;
 use crate::rules::Rules;
@@ -96,6 +97,7 @@ pub struct Verdicts {
 
 impl Verdicts {
     /// A pipeline under these rules, over these stores.
+    #[expect(clippy::too_many_arguments, reason = "the parts of the pipeline, put together once")]
     pub fn new(
         rules: Arc<ArcSwap<Rules>>,
         upstreams: Arc<Upstreams>,
@@ -103,8 +105,14 @@ impl Verdicts {
         content: Arc<Content>,
         cue: Option<Cue>,
         index: &Arc<Index>,
+        fleet: Option<&Fleet>,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
+        let (limits, index) = (cache::Limits { entries: 100_000 }, Some(index.clone()));
+        let facts = match fleet {
+            Some(fleet) => Memo::shared("facts", limits, index, fleet.conclusions(verify::BUILD)),
+            None => Memo::new("facts", limits, index),
+        };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
             rules,
@@ -112,12 +120,22 @@ impl Verdicts {
             materials,
             content,
             cue,
-            facts: Memo::new("facts", cache::Limits { entries: 100_000 }, Some(index.clone())),
+            facts,
             checks: Flights::new(),
             cores: Arc::new(Semaphore::new(cores)),
             remembered: moka::future::Cache::builder().max_capacity(200_000).build(),
             metrics,
         })
+    }
+
+    /// Where lists of material and facts were found.
+    pub(crate) fn stats(&self) -> [(&'static str, MemoStats); 2] {
+        [("material-lists", self.materials.stats().0), ("facts", self.facts.stats())]
+    }
+
+    /// What became of discoveries and checks.
+    pub(crate) fn flights(&self) -> [(&'static str, FlightStats); 2] {
+        [("discovery", self.materials.stats().1), ("verification", self.checks.stats())]
     }
 
     /// The policies and trust roots in force now.
@@ -171,10 +189,18 @@ impl Verdicts {
     async fn answer(&self, question: &Question) -> Result<(Verdict, Option<Instant>, Source), Undecided> {
         let mut gathered = self.gather(question).await?;
         let mut lookups = Arc::new(Lookups::default());
-        let mut judgement = self.decide(question, &gathered, &mut lookups).await?;
+        let mut judgement = match self.decide(question, &gathered, &mut lookups).await {
+            Ok(judgement) => judgement,
+            Err(Gap::Undecided(undecided)) => return Err(undecided),
+            // What material says is known, and the material itself is wanted.
+            Err(Gap::Gone) => {
+                gathered = self.gather_anew(question, Demand::New).await?;
+                self.decide(question, &gathered, &mut lookups).await?
+            }
+        };
         if matches!(judgement.verdict, Verdict::Deny(_)) && gathered.is_stale() {
             // Somebody may have signed since.
-            gathered = self.gather_anew(question).await?;
+            gathered = self.gather_anew(question, Demand::Fresh).await?;
             judgement = self.decide(question, &gathered, &mut lookups).await?;
         }
         gathered.suffices_for(&judgement.verdict)?;
@@ -191,12 +217,12 @@ impl Verdicts {
         question: &Question,
         gathered: &Gathered,
         lookups: &mut Arc<Lookups>,
-    ) -> Result<Judgement, Undecided> {
+    ) -> Result<Judgement, Gap> {
         for _ in 0..ROUNDS {
             match self.sit(question, &gathered.evidence, lookups).await? {
                 Ok(judgement) => return Ok(judgement),
                 Err(Unjudged::Exceeded { policy, limit }) => {
-                    return Err(Undecided::Program(format!("of policy {policy}: {limit}")));
+                    return Err(Undecided::Program(format!("of policy {policy}: {limit}")).into());
                 }
                 Err(Unjudged::Needs(needs)) => {
                     let lookups = Arc::make_mut(lookups);
@@ -206,7 +232,7 @@ impl Verdicts {
                 }
             }
         }
-        Err(Undecided::Internal("judgement went on asking".into()))
+        Err(Undecided::Internal("judgement went on asking".into()).into())
     }
 
     /// One sitting of judgement. Programs may take milliseconds, and so run where signatures are checked.

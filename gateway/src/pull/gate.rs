@@ -7,9 +7,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oci::{Digest, Manifest, TagOrDigest};
 use policies::{Allowed, NoMatch, Request, Verdict};
+use upstream::FetchError;
 
 use super::refusal::Refusal;
-use crate::content::{Content, Known, scope};
+use crate::content::{Content, ContentError, Known, scope};
 use crate::place::Place;
 use crate::undecided::Undecided;
 use crate::verdicts::{Ruling, Source, Verdicts};
@@ -55,8 +56,10 @@ impl Permit {
 enum Effort {
     /// Among remembered verdicts alone.
     Memory,
-    /// With everything that it takes.
+    /// With everything that it takes, on what is at hand.
     Full,
+    /// The same, on what other replicas know of too, which the upstream has to give.
+    Fleet,
 }
 
 /// How many manifests that name a child are judged for it. All of them are looked up among remembered verdicts, where
@@ -110,7 +113,15 @@ impl Gate {
             }
         }
         let ruling = self.verdicts.judge(&place.name, known.judged, self.no_match, &Request::Pull).await?;
-        permit(&ruling).ok_or(Refusal::Denied(ruling.verdict))
+        if let Some(permit) = permit(&ruling) {
+            return Ok(permit);
+        }
+        if self.content.has_fleet()
+            && let Some(permit) = self.descent(place, known, DEPTH, Effort::Fleet).await?
+        {
+            return Ok(permit);
+        }
+        Err(Refusal::Denied(ruling.verdict))
     }
 
     /// Whether a blob may be sent, and how large the manifest that opens it says that it is.
@@ -118,18 +129,21 @@ impl Gate {
     /// An image that opens it goes before an artefact that does, since the parts of an artefact are sent under conditions:
     /// somebody who can push must not be able to put those on the layers of others.
     pub(crate) async fn blob(&self, place: &Place, digest: Digest) -> Result<(Permit, u64), Refusal> {
-        let parents = self.content.links().parents(&scope(place), &digest).await;
         let (mut artefact, mut undecided) = (None, None);
-        for (effort, looked_at) in [(Effort::Memory, parents.len()), (Effort::Full, JUDGED)] {
-            for parent in parents.iter().take(looked_at) {
-                match self.opens(place, parent.parent, DEPTH, effort).await {
-                    Ok(Some(permit)) if matches!(permit.ground, Ground::Artefact) => {
-                        artefact.get_or_insert((permit, parent.size));
+        for effort in [Effort::Memory, Effort::Full, Effort::Fleet] {
+            for parent in self.parents(place, digest, effort).await {
+                match self.opens_child(place, parent, digest, effort).await {
+                    Ok(Some((permit, size))) if matches!(permit.ground, Ground::Artefact) => {
+                        artefact.get_or_insert((permit, size));
                     }
-                    Ok(Some(permit)) => return Ok((permit, parent.size)),
+                    Ok(Some(opened)) => return Ok(opened),
                     Ok(None) => {}
                     Err(error) => undecided = Some(error),
                 }
+            }
+            // Where it is known here what opens it, nobody else is asked.
+            if effort == Effort::Full && artefact.is_some() {
+                break;
             }
         }
         match (artefact, undecided) {
@@ -137,6 +151,55 @@ impl Gate {
             (None, Some(undecided)) => Err(Refusal::Undecided(undecided)),
             (None, None) => Err(Refusal::UnknownBlob),
         }
+    }
+
+    /// The manifests that are said to name this child. Others say so of what is theirs too: it is to be seen in the
+    /// manifest itself.
+    async fn parents(&self, place: &Place, child: Digest, effort: Effort) -> Vec<Digest> {
+        let links = self.content.links();
+        let (parents, looked_at) = match effort {
+            Effort::Memory => (links.parents(&scope(place), &child).await, usize::MAX),
+            Effort::Full => (links.parents(&scope(place), &child).await, JUDGED),
+            Effort::Fleet if self.content.has_fleet() => {
+                (links.parents_in_fleet(&scope(place), &child).await, JUDGED)
+            }
+            Effort::Fleet => (Vec::new(), 0),
+        };
+        parents.iter().take(looked_at).map(|link| link.parent).collect()
+    }
+
+    /// A manifest that something rests on.
+    async fn known(
+        &self,
+        place: &Place,
+        manifest: Digest,
+        effort: Effort,
+    ) -> Result<Option<Arc<Known>>, Undecided> {
+        match effort {
+            Effort::Memory | Effort::Full => Ok(self.content.manifest_at_hand(place, manifest).await),
+            Effort::Fleet => match self.content.manifest(place, manifest).await {
+                Ok(known) => Ok(Some(known)),
+                Err(ContentError::Fetch(FetchError::NotFound)) => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    /// Whether a manifest opens this child, and how large it says that the child is.
+    async fn opens_child(
+        &self,
+        place: &Place,
+        manifest: Digest,
+        child: Digest,
+        effort: Effort,
+    ) -> Result<Option<(Permit, u64)>, Undecided> {
+        let Some(known) = self.known(place, manifest, effort).await? else {
+            return Ok(None);
+        };
+        let Some(size) = size_in(&known, child) else {
+            return Ok(None);
+        };
+        Ok(self.opens(place, manifest, DEPTH, effort).await?.map(|permit| (permit, size)))
     }
 
     /// Whether a manifest opens what it names.
@@ -148,7 +211,7 @@ impl Gate {
         effort: Effort,
     ) -> BoxFuture<'a, Result<Option<Permit>, Undecided>> {
         async move {
-            let Some(known) = self.content.manifest_at_hand(place, manifest).await else {
+            let Some(known) = self.known(place, manifest, effort).await? else {
                 return Ok(None);
             };
             if known.artefact {
@@ -161,7 +224,7 @@ impl Gate {
                 Effort::Memory => {
                     self.verdicts.remembered(&place.name, known.judged, self.no_match, &Request::Pull).await
                 }
-                Effort::Full => {
+                Effort::Full | Effort::Fleet => {
                     Some(self.verdicts.judge(&place.name, known.judged, self.no_match, &Request::Pull).await?)
                 }
             };
@@ -183,20 +246,16 @@ impl Gate {
             return Ok(None);
         };
         let child = known.content.digest();
-        let parents = self.content.links().parents(&scope(place), &child).await;
-        let looked_at = match effort {
-            Effort::Memory => parents.len(),
-            Effort::Full => JUDGED,
-        };
-        for parent in parents.iter().take(looked_at) {
-            let Some(index) = self.content.manifest_at_hand(place, parent.parent).await else {
+        for parent in self.parents(place, child, effort).await {
+            let Some(index) = self.known(place, parent, effort).await? else {
                 continue;
             };
-            if !matches!(index.manifest, Manifest::Index(_)) || !self.covers(place, &index, known) {
+            let lists = matches!(index.manifest, Manifest::Index(_)) && size_in(&index, child).is_some();
+            if !lists || !self.covers(place, &index, known) {
                 continue;
             }
             if let Some(Permit { ground: Ground::Judged(allowed) | Ground::Descent(allowed), source }) =
-                self.opens(place, parent.parent, depth, effort).await?
+                self.opens(place, parent, depth, effort).await?
             {
                 return Ok(Some(Permit { ground: Ground::Descent(allowed), source }));
             }
@@ -214,6 +273,11 @@ impl Gate {
             rules.policies.matching(&place.name, &TagOrDigest::Digest(child.judged), &Request::Pull);
         of_child.names().all(|policy| of_index.contains(policy))
     }
+}
+
+/// How large a manifest says that something is that it names.
+fn size_in(known: &Known, child: Digest) -> Option<u64> {
+    known.manifest.children().find(|named| named.digest == child).map(|named| named.size)
 }
 
 fn permit(ruling: &Ruling) -> Option<Permit> {

@@ -9,7 +9,7 @@ use policies::{Basis, Cause, Evidence, Facts, Source, Verdict};
 use verify::{Grounds, TrustRoot};
 
 use super::{Question, Verdicts, now};
-use crate::material::{FRESH, Found, MaterialList, Spot};
+use crate::material::{Demand, FRESH, Found, MaterialList, Spot};
 use crate::undecided::Undecided;
 
 /// Evidence, and what it was made of.
@@ -54,7 +54,7 @@ impl Gathered {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Freshness {
     Remembered,
-    Anew,
+    Anew(Demand),
 }
 
 impl Verdicts {
@@ -64,8 +64,12 @@ impl Verdicts {
     }
 
     /// The same, with every registry asked again.
-    pub(super) async fn gather_anew(&self, question: &Question) -> Result<Gathered, Undecided> {
-        self.gather_as(question, Freshness::Anew).await
+    pub(super) async fn gather_anew(
+        &self,
+        question: &Question,
+        demand: Demand,
+    ) -> Result<Gathered, Undecided> {
+        self.gather_as(question, Freshness::Anew(demand)).await
     }
 
     async fn gather_as(&self, question: &Question, freshness: Freshness) -> Result<Gathered, Undecided> {
@@ -102,18 +106,15 @@ impl Verdicts {
         let spot = self.spot(question, source)?;
         let found = match freshness {
             Freshness::Remembered => self.materials.find(&spot).await?,
-            Freshness::Anew => self.materials.discover(&spot).await?,
+            Freshness::Anew(demand) => self.materials.discover(&spot, demand).await?,
         };
         match self.check_all(question, &found.list, bases).await {
             Err(Gap::Undecided(undecided)) => Err(undecided),
             Ok(facts) => Ok((facts, found)),
             Err(Gap::Gone) => {
                 self.materials.forget(&spot).await;
-                let found = self.materials.discover(&spot).await?;
-                let facts = self.check_all(question, &found.list, bases).await.map_err(|gap| match gap {
-                    Gap::Undecided(undecided) => undecided,
-                    Gap::Gone => Undecided::Internal("material is not kept".into()),
-                })?;
+                let found = self.materials.discover(&spot, Demand::New).await?;
+                let facts = self.check_all(question, &found.list, bases).await?;
                 Ok((facts, found))
             }
         }
@@ -172,7 +173,7 @@ impl Verdicts {
 }
 
 /// Why evidence is not complete.
-enum Gap {
+pub(super) enum Gap {
     /// Material that a list names is not kept any more.
     Gone,
     Undecided(Undecided),
@@ -181,6 +182,16 @@ enum Gap {
 impl From<Undecided> for Gap {
     fn from(undecided: Undecided) -> Self {
         Self::Undecided(undecided)
+    }
+}
+
+/// For whoever cannot close a gap.
+impl From<Gap> for Undecided {
+    fn from(gap: Gap) -> Self {
+        match gap {
+            Gap::Undecided(undecided) => undecided,
+            Gap::Gone => Self::Internal("material is not kept".into()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use oci::{Digest, Name};
 use policies::{Explanation, Lookups, NoMatch, Request, Subject, Verdict, explain};
 
 use super::{Question, Verdicts, now};
+use crate::material::Demand;
 use crate::undecided::Undecided;
 
 /// A verdict, or why there is none, and the account of how it came about.
@@ -29,10 +30,10 @@ impl Verdicts {
         let subject = Subject { name: name.clone(), digest };
         let question =
             Question { rules: self.rules.load_full(), subject, request: request.clone(), no_match };
-        let gathered = self.gather_anew(&question).await?;
+        let gathered = self.gather_anew(&question, Demand::New).await?;
         let mut lookups = Arc::new(Lookups::default());
         let decided = self.decide(&question, &gathered, &mut lookups).await;
-        let verdict = decided.and_then(|judgement| {
+        let verdict = decided.map_err(Undecided::from).and_then(|judgement| {
             gathered.suffices_for(&judgement.verdict)?;
             Ok(Arc::new(judgement.verdict))
         });

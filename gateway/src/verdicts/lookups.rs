@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use policies::{Evidence, Lookups, Need};
 
+use super::evidence::Gap;
 use super::{Question, Verdicts};
 use crate::image_configs::image_configs;
 use crate::undecided::{Undecided, with_causes};
@@ -16,7 +17,7 @@ impl Verdicts {
         evidence: &Arc<Evidence>,
         need: Need,
         lookups: &mut Lookups,
-    ) -> Result<(), Undecided> {
+    ) -> Result<(), Gap> {
         let subject = &question.subject;
         match need {
             Need::Statement(digest) => {
@@ -24,10 +25,11 @@ impl Verdicts {
                 let material =
                     material.ok_or_else(|| Undecided::Internal("nobody made that statement".into()))?;
                 let kept = self.materials.read(material).await;
-                let statement = kept.and_then(|material| material.statement());
-                let statement = statement
-                    .ok_or_else(|| Undecided::Internal("a statement is not kept any more".into()))?;
-                lookups.statement(digest, &statement).map_err(|error| Undecided::Internal(error.to_string()))
+                let statement = kept.ok_or(Gap::Gone)?.statement();
+                let statement =
+                    statement.ok_or_else(|| Undecided::Internal("that material states nothing".into()))?;
+                let added = lookups.statement(digest, &statement);
+                added.map_err(|error| Undecided::Internal(error.to_string()).into())
             }
             Need::Configs => {
                 let place = self.upstreams.place(&subject.name);

@@ -1,0 +1,137 @@
+//! Figures that are kept where they arise, and read when somebody asks for metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache::{BreakerState, FlightStats, Latency, MemoStats, Shared, SharedStats};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+use crate::content::Content;
+use crate::verdicts::Verdicts;
+
+/// Whoever keeps figures.
+pub(crate) struct Figures {
+    content: Arc<Content>,
+    verdicts: Arc<Verdicts>,
+    shared: Option<Arc<Shared>>,
+}
+
+impl Figures {
+    /// The figures of these parts.
+    pub(crate) fn new(content: Arc<Content>, verdicts: Arc<Verdicts>, shared: Option<Arc<Shared>>) -> Self {
+        describe();
+        Self { content, verdicts, shared }
+    }
+
+    /// Hands them to the recorder.
+    pub(crate) fn record(&self) {
+        for (table, stats) in self.content.stats().into_iter().chain(self.verdicts.stats()) {
+            looked_up(table, stats);
+        }
+        for (work, stats) in self.content.flights().into_iter().chain(self.verdicts.flights()) {
+            flown(work, stats);
+        }
+        if let Some(shared) = &self.shared {
+            asked(&shared.stats());
+        }
+    }
+
+    /// How long the shared store's answers took, as a histogram in the text format of Prometheus: the recorder takes
+    /// only one answer at a time.
+    pub(crate) fn latency(&self) -> String {
+        self.shared.as_ref().map(|shared| histogram(&shared.stats().latency)).unwrap_or_default()
+    }
+}
+
+fn looked_up(table: &'static str, stats: MemoStats) {
+    let tiers =
+        [("memory", stats.memory), ("disk", stats.disk), ("redis", stats.shared), ("none", stats.misses)];
+    for (tier, count) in tiers {
+        counter!("countersign_cache_lookups_total", "table" => table, "tier" => tier).absolute(count);
+    }
+}
+
+fn flown(work: &'static str, stats: FlightStats) {
+    for (part, count) in [("led", stats.led), ("followed", stats.followed)] {
+        counter!("countersign_flights_total", "work" => work, "part" => part).absolute(count);
+    }
+}
+
+fn asked(stats: &SharedStats) {
+    let outcomes = [
+        ("hit", stats.hits),
+        ("miss", stats.misses),
+        ("stored", stats.stored),
+        ("oversized", stats.oversized),
+        ("purged", stats.purged),
+        ("late", stats.late),
+        ("failed", stats.failed),
+        ("spared", stats.spared),
+    ];
+    for (outcome, count) in outcomes {
+        counter!("countersign_redis_questions_total", "outcome" => outcome).absolute(count);
+    }
+    let reasons =
+        [("broken", stats.seals_broken), ("unknown", stats.seals_unknown), ("expired", stats.seals_expired)];
+    for (reason, count) in reasons {
+        counter!("countersign_redis_seal_failures_total", "reason" => reason).absolute(count);
+    }
+    let parts =
+        [("held", stats.leases.held), ("awaited", stats.leases.awaited), ("alone", stats.leases.alone)];
+    for (part, count) in parts {
+        counter!("countersign_leases_total", "part" => part).absolute(count);
+    }
+    counter!("countersign_redis_breaker_openings_total").absolute(stats.openings);
+    let asks = match stats.breaker {
+        BreakerState::Closed => 1.0,
+        BreakerState::HalfOpen | BreakerState::Open => 0.0,
+    };
+    gauge!("countersign_redis_up").set(asks);
+    gauge!("countersign_redis_listening").set(if stats.listening { 1.0 } else { 0.0 });
+}
+
+fn histogram(latency: &Latency) -> String {
+    let name = "countersign_redis_answer_seconds";
+    let within = |(bound, count): (&u64, u64)| {
+        let bound = Duration::from_micros(*bound).as_secs_f64();
+        format!("{name}_bucket{{le=\"{bound}\"}} {count}\n")
+    };
+    let buckets = Latency::BOUNDS.iter().zip(latency.within).map(within).collect::<Vec<_>>().concat();
+    let (count, sum) = (latency.count, latency.sum.as_secs_f64());
+    format!(
+        "# HELP {name} Time to an answer of Redis\n# TYPE {name} histogram\n{buckets}\
+         {name}_bucket{{le=\"+Inf\"}} {count}\n{name}_sum {sum}\n{name}_count {count}\n"
+    )
+}
+
+fn describe() {
+    describe_counter!("countersign_cache_lookups_total", "Things looked for, by the tier that had them");
+    describe_counter!("countersign_flights_total", "Work begun, and requests that waited for work under way");
+    describe_counter!("countersign_redis_questions_total", "Questions to Redis, by what came of them");
+    describe_counter!(
+        "countersign_redis_seal_failures_total",
+        "Values in Redis that were not believed; broken ones mean that somebody writes there who should not"
+    );
+    describe_counter!(
+        "countersign_leases_total",
+        "Discoveries as the one in the fleet, awaited of another replica, or done alone because nobody could tell"
+    );
+    describe_counter!("countersign_redis_breaker_openings_total", "Times that Redis began to be left alone");
+    describe_gauge!("countersign_redis_up", "Whether Redis answers and is asked");
+    describe_gauge!("countersign_redis_listening", "Whether purges by other replicas arrive at once");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_is_in_seconds_and_ends_with_everything() {
+        let latency = Latency { within: [1; 10], count: 3, sum: Duration::from_millis(1500) };
+        let text = histogram(&latency);
+        assert!(text.contains("_bucket{le=\"0.0001\"} 1\n"), "{text}");
+        assert!(text.contains("_bucket{le=\"0.25\"} 1\n"), "{text}");
+        assert!(text.contains("_bucket{le=\"+Inf\"} 3\n"), "{text}");
+        assert!(text.contains("_sum 1.5\n") && text.contains("_count 3\n"), "{text}");
+    }
+}
