@@ -18,6 +18,15 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     text.split(opening.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
+/// The same with what is commented out in force.
+fn uncommented(text: &str) -> String {
+    text.lines()
+        .map(|line| {
+            format!("{}\n", line.replacen("# ", "", usize::from(line.trim_start().starts_with("# "))))
+        })
+        .collect()
+}
+
 #[test]
 fn the_readmes_commands_exist() {
     let readme = read("README.md");
@@ -75,14 +84,18 @@ fn the_documented_defaults_are_the_defaults() {
     assert_eq!(format!("{configured:?}"), format!("{defaults:?}"));
 
     // What is commented out is configuration too.
-    let uncommented: String = blocks(&text, "yaml")[0]
-        .lines()
-        .map(|line| {
-            format!("{}\n", line.replacen("# ", "", usize::from(line.trim_start().starts_with("# "))))
-        })
-        .collect();
+    let uncommented = uncommented(blocks(&text, "yaml")[0]);
     std::fs::write(&path, &uncommented).unwrap();
     config::load(Some(&path), std::iter::empty()).unwrap();
+}
+
+#[test]
+fn the_documented_ways_to_share_are_configuration() {
+    let text = read("docs/cache.md");
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("countersign.yaml");
+    std::fs::write(&path, uncommented(blocks(&text, "yaml")[0])).unwrap();
+    assert!(config::load(Some(&path), std::iter::empty()).unwrap().redis.is_some());
 }
 
 #[test]
@@ -91,6 +104,7 @@ fn links_lead_somewhere() {
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
+        "docs/cache.md",
         "docs/configuration.md",
         "docs/nodes.md",
         "docs/trust-roots.md",

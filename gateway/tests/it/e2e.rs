@@ -2,6 +2,7 @@
 
 mod cosign;
 mod cue;
+mod fleet;
 mod parts;
 
 use std::path::Path;

@@ -47,7 +47,7 @@ fn free_address() -> SocketAddr {
 }
 
 /// Waits until somebody listens there. Programs that are not ours have no other way to say that they are ready.
-async fn listening(address: SocketAddr) {
+pub(super) async fn listening(address: SocketAddr) {
     for _ in 0..200 {
         if tokio::net::TcpStream::connect(address).await.is_ok() {
             return;
