@@ -174,7 +174,8 @@ async fn an_image_that_is_signed_after_its_denial_is_admitted_by_every_replica()
     assert_eq!(fleet.discoveries(&digest), 1, "a denial is shared, for as long as one replica believes it");
     fleet.stage.sign("acme/app", &digest, &release());
     let mut waited = 0;
-    while first.denial(&image(&digest)).await != "" || second.denial(&image(&digest)).await != "" {
+    let denied = async |gateway: &Gateway| !gateway.denial(&image(&digest)).await.is_empty();
+    while denied(&first).await || denied(&second).await {
         waited += 1;
         assert!(waited < 40, "it is still denied");
         tokio::time::sleep(Duration::from_secs(1)).await;
