@@ -83,6 +83,15 @@ pub(crate) fn evidence(findings: &[Finding]) -> Evidence {
     evidence
 }
 
+/// Evidence of these findings on whatever basis is asked for.
+pub(crate) fn on_every_basis(matching: &Matching<'_>, findings: &[Finding]) -> Evidence {
+    let mut evidence = Evidence::default();
+    for (source, bases) in matching.sources() {
+        bases.into_iter().for_each(|basis| evidence.insert(source.clone(), basis.clone(), facts(findings)));
+    }
+    evidence
+}
+
 /// Facts about as many pieces of material.
 pub(crate) fn facts(findings: &[Finding]) -> Vec<Arc<Facts>> {
     let fact = |(index, finding): (usize, &Finding)| {
@@ -112,10 +121,7 @@ pub(crate) fn attests(finding: &Finding, predicate_type: &str) -> Finding {
 pub(crate) fn verdict_on(documents: &[String], findings: &[Finding], no_match: NoMatch) -> Verdict {
     let (set, subject) = (set(documents), subject());
     let matching = matching(&set, &subject);
-    let mut evidence = Evidence::default();
-    for (source, bases) in matching.sources() {
-        bases.into_iter().for_each(|basis| evidence.insert(source.clone(), basis.clone(), facts(findings)));
-    }
+    let evidence = on_every_basis(&matching, findings);
     judge(&subject, &matching, &evidence, no_match)
 }
 
@@ -149,10 +155,7 @@ pub(crate) fn case_of(
 ) -> Result<crate::Judgement, crate::Unjudged> {
     let (set, subject) = (set(documents), subject());
     let matching = set.matching(&subject.name, &TagOrDigest::Digest(subject.digest), request);
-    let mut evidence = Evidence::default();
-    for (source, bases) in matching.sources() {
-        bases.into_iter().for_each(|basis| evidence.insert(source.clone(), basis.clone(), facts(findings)));
-    }
+    let evidence = on_every_basis(&matching, findings);
     let lookups = Lookups::default();
     let case =
         Case { subject: &subject, matching: &matching, evidence: &evidence, lookups: &lookups, no_match };

@@ -6,7 +6,7 @@ use super::properties::{drafts, findings, write};
 use super::*;
 use crate::explanation::{Conclusion, Explanation, Fulfilment, Weighed};
 use crate::lookups::Lookups;
-use crate::test_support::{NOW, attests, facts};
+use crate::test_support::{NOW, attests, on_every_basis};
 
 /// What else may be in force: each brings in one thing that a verdict can depend on.
 fn others() -> Vec<String> {
@@ -51,10 +51,7 @@ fn heard(
 ) -> (Explanation, Result<Judgement, Unjudged>) {
     let (set, subject) = (set(documents), subject());
     let matching = matching(&set, &subject);
-    let mut evidence = Evidence::default();
-    for (source, bases) in matching.sources() {
-        bases.into_iter().for_each(|basis| evidence.insert(source.clone(), basis.clone(), facts(findings)));
-    }
+    let evidence = on_every_basis(&matching, findings);
     let lookups = Lookups::default();
     let case =
         Case { subject: &subject, matching: &matching, evidence: &evidence, lookups: &lookups, no_match };
