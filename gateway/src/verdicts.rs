@@ -246,23 +246,23 @@ impl Verdicts {
             return Ok(question.judge(evidence, lookups));
         }
         let (question, evidence, lookups) = (question.clone(), evidence.clone(), lookups.clone());
-        self.on_a_core(move || question.judge(&evidence, &lookups)).await
+        on_a_core(self.cores.clone(), move || question.judge(&evidence, &lookups)).await
     }
+}
 
-    /// Does some work of the processor's, of which no more is under way than there are cores.
-    async fn on_a_core<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Undecided> {
-        let core = self.cores.clone().acquire_owned().await;
-        let core = core.map_err(|_| Undecided::Internal("shutting down".into()))?;
-        let done = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(core);
-            result
-        });
-        done.await.map_err(|error| Undecided::Internal(error.to_string()))
-    }
+/// Does some work of the processor's, of which no more is under way than there are cores.
+async fn on_a_core<T: Send + 'static>(
+    cores: Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Undecided> {
+    let core = cores.acquire_owned().await;
+    let core = core.map_err(|_| Undecided::Internal("shutting down".into()))?;
+    let done = tokio::task::spawn_blocking(move || {
+        let result = work();
+        drop(core);
+        result
+    });
+    done.await.map_err(|error| Undecided::Internal(error.to_string()))
 }
 
 /// How often judgement may ask for more: statements and configuration files first, then what programs outside say of

@@ -8,7 +8,7 @@ use oci::Digest;
 use policies::{Basis, Cause, Evidence, Facts, Source, Verdict};
 use verify::{Grounds, TrustRoot};
 
-use super::{Question, Verdicts, now};
+use super::{Question, Verdicts, now, on_a_core};
 use crate::material::{Demand, FRESH, Found, MaterialList, Spot};
 use crate::undecided::Undecided;
 
@@ -151,17 +151,13 @@ impl Verdicts {
         let claimed_time = material.claimed_time();
         let (cores, root, basis) = (self.cores.clone(), root.clone(), basis.clone());
         let metrics = self.metrics.clone();
-        let work = move || async move {
-            let _core =
-                cores.acquire_owned().await.map_err(|_| Undecided::Internal("shutting down".into()))?;
-            let checked = tokio::task::spawn_blocking(move || {
-                let started = Instant::now();
-                let facts = verify::check(&material, &grounds(&root, &basis));
-                metrics.verified(&facts, started.elapsed());
-                Arc::new(facts)
-            });
-            checked.await.map_err(|error| Undecided::Internal(error.to_string()))
+        let check = move || {
+            let started = Instant::now();
+            let facts = verify::check(&material, &grounds(&root, &basis));
+            metrics.verified(&facts, started.elapsed());
+            Arc::new(facts)
         };
+        let work = move || on_a_core(cores, check);
         let facts = self.checks.run(key.clone(), work).await.map_err(Undecided::from)??;
         // A log entry of the future is refused, and what is the future is a matter of our own clock: that is no fact to
         // keep for ever.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use oci::{Digest, Name};
 use policies::{Explanation, Lookups, NoMatch, Request, Subject, Verdict, explain};
 
-use super::{Question, Verdicts, now};
+use super::{Question, Verdicts, now, on_a_core};
 use crate::material::Demand;
 use crate::undecided::Undecided;
 
@@ -38,8 +38,10 @@ impl Verdicts {
             Ok(Arc::new(judgement.verdict))
         });
         let evidence = gathered.evidence.clone();
-        let explanation =
-            self.on_a_core(move || question.hear(&evidence, &lookups, |case| explain(case, now()))).await?;
+        let explanation = on_a_core(self.cores.clone(), move || {
+            question.hear(&evidence, &lookups, |case| explain(case, now()))
+        })
+        .await?;
         Ok(Explained { verdict, explanation })
     }
 }
