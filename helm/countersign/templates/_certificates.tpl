@@ -50,3 +50,10 @@ annotations:
   cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "countersign.fullname" . }}
 {{- end -}}
 {{- end -}}
+
+{{/* The replicas write into configurations that carry this label, and into no others. */}}
+{{- define "countersign.caLabel" -}}
+{{- if eq .Values.certificates.source "gateway" -}}
+policy.countersign.dev/inject-ca: "true"
+{{- end -}}
+{{- end -}}

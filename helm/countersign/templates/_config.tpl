@@ -40,12 +40,21 @@
 {{- end -}}
 
 {{- define "countersign.config" -}}
-{{- $made := dict "admission" (dict "tls" (dict "certificate" "/etc/countersign/tls/tls.crt" "key" "/etc/countersign/tls/tls.key")) -}}
+{{- $made := dict "admission" dict "policies" dict -}}
+{{- if ne .Values.certificates.source "gateway" -}}
+{{- $_ := set $made.admission "tls" (dict "certificate" "/etc/countersign/tls/tls.crt" "key" "/etc/countersign/tls/tls.key") -}}
+{{- else if not (include "countersign.kubernetes" .) -}}
+{{- fail "certificates.source: gateway wants config.policies.kubernetes" -}}
+{{- end -}}
 {{- if .Values.registry.tlsSecret -}}
 {{- $_ := set $made "registry" (dict "tls" (dict "certificate" "/etc/countersign/registry-tls/tls.crt" "key" "/etc/countersign/registry-tls/tls.key")) -}}
 {{- end -}}
 {{- if or .Values.policies (not (include "countersign.kubernetes" .)) -}}
-{{- $_ := set $made "policies" (dict "directory" "/etc/countersign/policies") -}}
+{{- $_ := set $made.policies "directory" "/etc/countersign/policies" -}}
+{{- end -}}
+{{- if include "countersign.kubernetes" . -}}
+{{- $_ := set $made.policies "namespace" .Release.Namespace -}}
+{{- $_ := set $made.admission "webhook" .Values.webhook.name -}}
 {{- end -}}
 {{- if ne .Values.redis.mode "none" -}}
 {{- $_ := set $made "cache" (dict "redis" (include "countersign.redisConfig" . | fromYaml)) -}}

@@ -35,7 +35,9 @@ seccompProfile: {type: RuntimeDefault}
 - {name: config, mountPath: /etc/countersign/config, readOnly: true}
 - {name: storage, mountPath: {{ .Values.config.storage.path }}}
 - {name: tmp, mountPath: /tmp}
+{{- if ne .Values.certificates.source "gateway" }}
 - {name: tls, mountPath: /etc/countersign/tls, readOnly: true}
+{{- end }}
 {{- if or .Values.policies (not (include "countersign.kubernetes" .)) }}
 - {name: policies, mountPath: /etc/countersign/policies, readOnly: true}
 {{- end }}
@@ -65,8 +67,10 @@ seccompProfile: {type: RuntimeDefault}
   configMap: {name: {{ include "countersign.fullname" . }}}
 - name: tmp
   emptyDir: {sizeLimit: 256Mi}
+{{- if ne .Values.certificates.source "gateway" }}
 - name: tls
   secret: {secretName: {{ include "countersign.tlsSecret" . }}, defaultMode: 0440}
+{{- end }}
 {{- if or .Values.policies (not (include "countersign.kubernetes" .)) }}
 - name: policies
   configMap: {name: {{ include "countersign.fullname" . }}-policies}
@@ -156,17 +160,9 @@ spec:
       image: {{ include "countersign.image" . }}
       imagePullPolicy: {{ $values.image.pullPolicy }}
       args: [serve, --config, /etc/countersign/config/countersign.yaml]
-      {{- if or $values.env (include "countersign.kubernetes" .) }}
+      {{- with $values.env }}
       env:
-        {{- if include "countersign.kubernetes" . }}
-        - name: POD_NAMESPACE
-          valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
-        - name: POD_NAME
-          valueFrom: {fieldRef: {fieldPath: metadata.name}}
-        {{- end }}
-        {{- with $values.env }}
         {{- toYaml . | nindent 8 }}
-        {{- end }}
       {{- end }}
       ports:
         - {name: registry, containerPort: {{ include "countersign.port" $values.config.registry.listen }}}
