@@ -20,6 +20,7 @@ use crate::cue::Cue;
 use crate::decision::Decisions;
 use crate::figures::Figures;
 use crate::fleet::Fleet;
+use crate::kubernetes::Cluster;
 use crate::listen::Door;
 use crate::material::Materials;
 use crate::metrics::{self, Metrics};
@@ -48,6 +49,7 @@ pub struct Core {
     rules: Arc<ArcSwap<Rules>>,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
+    cluster: Option<Arc<Cluster>>,
 }
 
 /// A gateway that answers.
@@ -73,7 +75,10 @@ impl Core {
     pub fn build(config: &Config) -> anyhow::Result<Self> {
         let repositories = Repositories::new(&config.storage.path, config.trust.refresh)?;
         let remote = RemoteFiles::new(&config.storage.path)?;
-        let (rules, problems) = Rules::load_first(config, &repositories, &remote)?;
+        let (rules, problems) = match &config.policies.kubernetes {
+            Some(_) => (Rules::withheld("policies are not synced"), Vec::new()),
+            None => Rules::load_first(config, &repositories, &remote)?,
+        };
         for problem in &problems {
             tracing::error!(%problem, "a policy is wrong, and denies what it speaks of");
         }
@@ -111,7 +116,8 @@ impl Core {
             fleet.as_ref(),
             metrics.clone(),
         );
-        Ok(Self { content, verdicts, upstreams, metrics, fleet, rules, repositories, remote })
+        let cluster = config.policies.kubernetes.as_ref().map(|settings| Cluster::new(config, settings));
+        Ok(Self { content, verdicts, upstreams, metrics, fleet, rules, repositories, remote, cluster })
     }
 }
 
@@ -166,7 +172,13 @@ impl App {
         app.open_admission(admission, &config, &core, &decisions, stopped.clone());
         let shared = core.fleet.as_ref().map(|fleet| fleet.shared().clone());
         let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared);
-        let admin_door = Arc::new(Admin::new(readiness.clone(), core.rules.clone(), handle, figures));
+        let admin_door = Arc::new(Admin::new(
+            readiness.clone(),
+            core.rules.clone(),
+            core.cluster.clone(),
+            handle,
+            figures,
+        ));
         app.open(admin, stopped.clone(), move |request| {
             let admin_door = admin_door.clone();
             async move { admin_door.answer(&request) }
@@ -174,8 +186,18 @@ impl App {
         let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
         app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));
-        let reloading =
-            reload::watch(config, core.rules, core.repositories, core.remote, core.metrics, until(stopped));
+        if let Some(cluster) = &core.cluster {
+            app.tasks.push(tokio::spawn(cluster.clone().run(core.metrics.clone(), until(stopped.clone()))));
+        }
+        let reloading = reload::watch(
+            config,
+            core.rules,
+            core.repositories,
+            core.remote,
+            core.cluster,
+            core.metrics,
+            until(stopped),
+        );
         app.tasks.push(tokio::spawn(reloading));
         readiness.open();
         Ok(app)

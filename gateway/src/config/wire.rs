@@ -145,6 +145,10 @@ pub(super) struct Tuf {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Policies {
     pub(super) directory: Option<PathBuf>,
+    pub(super) kubernetes: bool,
+    pub(super) kubeconfig: Option<PathBuf>,
+    pub(super) namespace: String,
+    pub(super) stale_for: String,
     pub(super) no_match: NoMatch,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) cue: Cue,
@@ -246,7 +250,17 @@ impl Default for Trust {
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { directory: None, no_match: NoMatch::Deny, cue: Cue::default() }
+        Self {
+            directory: None,
+            kubernetes: false,
+            kubeconfig: None,
+            // Where policy-controller is, whose policies say so.
+            namespace: "cosign-system".into(),
+            // A night and a day: longer than an API server is usually away, and not for ever.
+            stale_for: "24h".into(),
+            no_match: NoMatch::Deny,
+            cue: Cue::default(),
+        }
     }
 }
 
