@@ -28,6 +28,7 @@ use crate::place::Upstreams;
 use crate::pull::{Gate, PullDoor};
 use crate::remote::RemoteFiles;
 use crate::rules::Rules;
+use crate::tls::Shown;
 use crate::trust::{self, Repositories};
 use crate::verdicts::Verdicts;
 use crate::{reload, tls};
@@ -150,9 +151,10 @@ impl App {
             Some(files) => (tls::from_files(files)?, None),
             None => (tls::of_our_own(&config.storage.path)?, Some(config.storage.path.join("ca.pem"))),
         };
+        let registry_server = registry_tls.as_ref().map(Shown::server).transpose()?;
         let registry =
-            Door::bind(config.registry.listen, registry_tls).await.map_err(bind("registry.listen"))?;
-        let admission = Door::bind(config.admission.listen, Some(admission_tls))
+            Door::bind(config.registry.listen, registry_server).await.map_err(bind("registry.listen"))?;
+        let admission = Door::bind(config.admission.listen, Some(admission_tls.server()?))
             .await
             .map_err(bind("admission.listen"))?;
         let admin = Door::bind(config.admin, None).await.map_err(bind("admin.listen"))?;
@@ -186,8 +188,19 @@ impl App {
         let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
         app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));
+        for (shown, files) in [
+            (registry_tls, config.registry.tls.clone()),
+            (Some(admission_tls.clone()), config.admission.tls.clone()),
+        ] {
+            if let (Some(shown), Some(files)) = (shown, files) {
+                app.tasks.push(tokio::spawn(shown.follow(files, until(stopped.clone()))));
+            }
+        }
         if let Some(cluster) = &core.cluster {
-            app.tasks.push(tokio::spawn(cluster.clone().run(core.metrics.clone(), until(stopped.clone()))));
+            // Where no certificate is configured, the replicas share one.
+            let shown = config.admission.tls.is_none().then_some(admission_tls);
+            let running = cluster.clone().run(core.metrics.clone(), shown, until(stopped.clone()));
+            app.tasks.push(tokio::spawn(running));
         }
         let reloading = reload::watch(
             config,

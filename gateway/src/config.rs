@@ -65,6 +65,8 @@ pub struct Admission {
     pub tls: Option<TlsFiles>,
     /// Whose tags are replaced by digests.
     pub mutate: Mutate,
+    /// What the webhook is called in messages, and its configurations in a cluster.
+    pub webhook: String,
 }
 
 /// A certificate and its key, as PEM files.

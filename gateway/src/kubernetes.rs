@@ -4,9 +4,11 @@
 //! everything was listed once, nothing is in force and nothing is allowed. Where the API server is away, the last whole set
 //! goes on, from memory or from disk, for as long as `policies.staleFor` says, and whoever looks is told its age.
 
+mod certificates;
 mod connect;
 pub mod crds;
 mod held;
+mod inject;
 mod kind;
 mod lead;
 mod lease;
@@ -30,6 +32,7 @@ use crate::config::{Config, Kubernetes};
 use crate::metrics::Metrics;
 use crate::remote::RemoteFiles;
 use crate::rules::{Rules, RulesError};
+use crate::tls::Shown;
 use crate::trust::Repositories;
 
 /// How often it is looked whether what is in force has grown too old, and how old it is told to be.
@@ -45,6 +48,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The objects of a cluster that policies are made of.
 pub(crate) struct Cluster {
     settings: Kubernetes,
+    /// What the configurations of our webhooks are called.
+    webhook: String,
     saved: Saved,
     state: Mutex<State>,
     /// What is to be in force changed, or how it stands.
@@ -89,6 +94,7 @@ impl Cluster {
         let state = State { held: Held::default(), copy, settled: false, started: std::time::Instant::now() };
         Arc::new(Self {
             settings: settings.clone(),
+            webhook: config.admission.webhook.clone(),
             saved,
             state: Mutex::new(state),
             changed: Notify::new(),
@@ -162,7 +168,13 @@ impl Cluster {
             let named = policies.externals().filter_map(|external| match (kind, external) {
                 (Kind::Secret, External::Secret(name)) => Some(name.clone()),
                 (Kind::ConfigMap, External::ConfigMap { name, .. }) => Some(name.clone()),
-                (_, External::Secret(_) | External::ConfigMap { .. } | External::Remote { .. } | External::Kms(_)) => None,
+                (
+                    _,
+                    External::Secret(_)
+                    | External::ConfigMap { .. }
+                    | External::Remote { .. }
+                    | External::Kms(_),
+                ) => None,
             });
             changed |= state.held.want(kind, named.collect());
         }
@@ -188,8 +200,13 @@ impl Cluster {
     }
 
     /// Follows the objects, and keeps the copy on disk marked, until `stop` resolves. What one replica does for all is done
-    /// where this one leads.
-    pub(crate) async fn run(self: Arc<Self>, metrics: Arc<Metrics>, stop: impl Future<Output = ()>) {
+    /// where this one leads. Where `shown` is given, the certificate that replicas share is shown there.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        metrics: Arc<Metrics>,
+        shown: Option<Arc<Shown>>,
+        stop: impl Future<Output = ()>,
+    ) {
         let running = async {
             let client = connect::patiently(&self.settings, |why| {
                 for kind in Kind::ALL {
@@ -199,8 +216,9 @@ impl Cluster {
             })
             .await;
             let follow = Kind::ALL.map(|kind| watch::follow(&self, &client, kind));
-            let leading = lead::run(&self, &client);
-            tokio::join!(futures_util::future::join_all(follow), leading);
+            let leading = lead::run(&self, &client, shown.is_some());
+            let showing = certificates::show(&client, &self.settings.namespace, shown.as_deref());
+            tokio::join!(futures_util::future::join_all(follow), leading, showing);
         };
         tokio::select! {
             () = stop => {}
@@ -306,7 +324,9 @@ fn stale(heard: SystemTime, why: String, now: SystemTime, stale_for: Duration) -
     let age = now.duration_since(heard).unwrap_or_default();
     if age > stale_for {
         let heard = display(heard);
-        return Standing::Missing(format!("policies are too old: the API server was last heard at {heard}: {why}"));
+        return Standing::Missing(format!(
+            "policies are too old: the API server was last heard at {heard}: {why}"
+        ));
     }
     Standing::Stale(heard, why)
 }

@@ -14,8 +14,8 @@ use thiserror::Error;
 use upstream::{Endpoint, Url};
 
 use super::{
-    Admission, Config, CredentialFiles, Kubernetes, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles, Trust,
-    TrustSource, TufSource, Upstream, wire,
+    Admission, Config, CredentialFiles, Kubernetes, Log, LogFormat, Mutate, Policies, Registry, Storage,
+    TlsFiles, Trust, TrustSource, TufSource, Upstream, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -222,6 +222,7 @@ impl wire::Admission {
             listen: parsed("admission.listen", &self.listen)?,
             tls: self.tls.map(|tls| tls.into_files("admission.tls")).transpose()?,
             mutate: self.mutate.into(),
+            webhook: self.webhook,
         })
     }
 }

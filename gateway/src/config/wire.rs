@@ -54,6 +54,7 @@ pub(super) struct Admission {
     pub(super) listen: String,
     pub(super) tls: Option<Tls>,
     pub(super) mutate: Mutate,
+    pub(super) webhook: String,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -232,7 +233,12 @@ impl Default for Registry {
 
 impl Default for Admission {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8443".into(), tls: None, mutate: Mutate::default() }
+        Self {
+            listen: "127.0.0.1:8443".into(),
+            tls: None,
+            mutate: Mutate::default(),
+            webhook: "policy.sigstore.dev".into(),
+        }
     }
 }
 

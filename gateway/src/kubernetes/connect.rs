@@ -36,8 +36,9 @@ async fn client(settings: &Kubernetes) -> Result<Client, String> {
             let chosen = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
             chosen.map_err(|error| format!("{}: {}", path.display(), with_causes(&error)))?
         }
-        None => Config::incluster()
-            .map_err(|error| format!("{}: set policies.kubeconfig outside of a cluster", with_causes(&error)))?,
+        None => Config::incluster().map_err(|error| {
+            format!("{}: set policies.kubeconfig outside of a cluster", with_causes(&error))
+        })?,
     };
     config.connect_timeout = Some(Duration::from_secs(5));
     // Whoever asks has a deadline and a way of its own of asking again.

@@ -84,9 +84,14 @@ fn columns(own: &[(&str, &str, &str)]) -> Vec<Value> {
     const READY: &str = r#".status.conditions[?(@.type=="Ready")].status"#;
     const REASON: &str = r#".status.conditions[?(@.type=="Ready")].reason"#;
     const MESSAGE: &str = r#".status.conditions[?(@.type=="Ready")].message"#;
-    let column = |(name, kind, path): &(&str, &str, &str)| json!({"name": name, "type": kind, "jsonPath": path});
+    let column =
+        |(name, kind, path): &(&str, &str, &str)| json!({"name": name, "type": kind, "jsonPath": path});
     let first = [("Ready", "string", READY)];
-    let last = [("Reason", "string", REASON), ("Age", "date", ".metadata.creationTimestamp"), ("Message", "string", MESSAGE)];
+    let last = [
+        ("Reason", "string", REASON),
+        ("Age", "date", ".metadata.creationTimestamp"),
+        ("Message", "string", MESSAGE),
+    ];
     first.iter().chain(own).chain(&last).map(column).collect()
 }
 

@@ -78,12 +78,16 @@ impl Held {
             return Err(TooMuch::Size);
         }
         let before: BTreeMap<Key, Object> = {
-            let (before, others) = std::mem::take(&mut self.objects).into_iter().partition(|(key, _)| key.kind == kind);
+            let (before, others) =
+                std::mem::take(&mut self.objects).into_iter().partition(|(key, _)| key.kind == kind);
             self.objects = others;
             before
         };
         let same = before.len() == listed.len()
-            && before.iter().zip(&listed).all(|((one, was), (other, is))| one == other && was.text == is.text);
+            && before
+                .iter()
+                .zip(&listed)
+                .all(|((one, was), (other, is))| one == other && was.text == is.text);
         self.objects.extend(listed);
         self.size = size;
         let feed = self.feeds.entry(kind).or_default();
@@ -151,9 +155,9 @@ impl Held {
 
     /// A kind that was never listed whole, if there is one.
     pub(crate) fn unheard(&self) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| {
-            self.wants(*kind) && !self.feeds.get(kind).is_some_and(|feed| feed.listed)
-        })
+        Kind::ALL
+            .into_iter()
+            .find(|kind| self.wants(*kind) && !self.feeds.get(kind).is_some_and(|feed| feed.listed))
     }
 
     /// Why something of a kind cannot be told, if so.
@@ -180,7 +184,8 @@ impl Held {
 
     fn read(&self, kind: Kind, object: DynamicObject) -> Option<(Key, Object)> {
         let key = key_of(kind, &object)?;
-        let wanted = !kind.is_named() || self.feeds.get(&kind).is_some_and(|feed| feed.named.contains(&key.name));
+        let wanted =
+            !kind.is_named() || self.feeds.get(&kind).is_some_and(|feed| feed.named.contains(&key.name));
         wanted.then(|| {
             let status = object.data.get("status").cloned().unwrap_or_default();
             let (generation, uid) = (object.metadata.generation, object.metadata.uid.clone());
@@ -207,12 +212,13 @@ fn text(key: &Key, data: Value) -> String {
     if let (Some(namespace), false) = (&key.namespace, key.kind.is_named()) {
         metadata["namespace"] = json!(namespace);
     }
-    let mut document = json!({"apiVersion": key.kind.api_version(), "kind": key.kind.as_str(), "metadata": metadata});
+    let mut document =
+        json!({"apiVersion": key.kind.api_version(), "kind": key.kind.as_str(), "metadata": metadata});
     let known: &[&str] = if key.kind.is_named() { &["data"] } else { &[] };
     if let (Value::Object(document), Value::Object(data)) = (&mut document, data) {
-        let fields = data.into_iter().filter(|(field, _)| {
-            field != "status" && (known.is_empty() || known.contains(&field.as_str()))
-        });
+        let fields = data
+            .into_iter()
+            .filter(|(field, _)| field != "status" && (known.is_empty() || known.contains(&field.as_str())));
         document.extend(fields);
     }
     if key.kind == Kind::Secret {

@@ -1,18 +1,19 @@
-//! What one replica does for all: it writes into each object's status what came of it, and tells of what changed.
+//! What one replica does for all: it writes into each object's status what came of it, tells of what changed, and keeps the
+//! certificate that all show.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
-use kube::Client;
 use serde_json::{Value, json};
 
 use super::held::{Key, Object};
 use super::lease::Lease;
 use super::report::Report;
 use super::watch::said;
-use super::{Cluster, display};
+use super::{Cluster, display, inject};
 
 /// How often all statuses are looked at, besides whenever objects change.
 const LOOK: Duration = Duration::from_secs(30);
@@ -21,7 +22,7 @@ const LOOK: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// Leads whenever no other replica does.
-pub(super) async fn run(cluster: &Cluster, client: &Client) {
+pub(super) async fn run(cluster: &Cluster, client: &Client, certifies: bool) {
     let mut lease = Lease::new(client, &cluster.settings.namespace, "countersign", identity());
     loop {
         lease.acquired().await;
@@ -29,6 +30,7 @@ pub(super) async fn run(cluster: &Cluster, client: &Client) {
         let why = tokio::select! {
             why = lease.lost() => why,
             why = write_statuses(cluster, client) => why,
+            () = inject::keep(cluster, client), if certifies => "it keeps certificates no more".to_owned(),
         };
         tracing::warn!(why, "this replica does not write the status of policies any more");
     }

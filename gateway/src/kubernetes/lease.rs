@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::discovery::ApiResource;
-use kube::Client;
 use serde_json::{Value, json};
 
 use super::watch::said;
@@ -55,7 +55,11 @@ impl Lease {
                 Ok(false) => complaint = None,
                 Err(why) => {
                     if complaint.as_ref() != Some(&why) {
-                        tracing::warn!(lease = self.name, why, "the lease cannot be had; nobody writes status here");
+                        tracing::warn!(
+                            lease = self.name,
+                            why,
+                            "the lease cannot be had; nobody writes status here"
+                        );
                     }
                     complaint = Some(why);
                 }
@@ -80,7 +84,9 @@ impl Lease {
 
     /// Takes or renews it. Whether it is ours.
     async fn take(&mut self) -> Result<bool, String> {
-        tokio::time::timeout(ANSWER, self.ask()).await.unwrap_or_else(|_| Err("no answer came in time".into()))
+        tokio::time::timeout(ANSWER, self.ask())
+            .await
+            .unwrap_or_else(|_| Err("no answer came in time".into()))
     }
 
     async fn ask(&mut self) -> Result<bool, String> {

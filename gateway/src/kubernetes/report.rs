@@ -96,7 +96,8 @@ impl Report {
             })
         };
         let before = object.status.pointer("/conditions/0");
-        let since = before.filter(|before| before["status"] == status).map(|before| &before["lastTransitionTime"]);
+        let since =
+            before.filter(|before| before["status"] == status).map(|before| &before["lastTransitionTime"]);
         let mut wanted = json!({
             "observedGeneration": object.generation,
             "conditions": [condition(since.unwrap_or(&json!(now)))],

@@ -70,8 +70,10 @@ impl Saved {
 
     /// Puts a set in place of the one before it, whole or not at all.
     pub(super) fn write(&self, documents: &Documents, heard: SystemTime) -> std::io::Result<()> {
-        let entries: Vec<_> =
-            documents.iter().map(|(origin, text)| Entry { origin: origin.clone(), text: text.clone() }).collect();
+        let entries: Vec<_> = documents
+            .iter()
+            .map(|(origin, text)| Entry { origin: origin.clone(), text: text.clone() })
+            .collect();
         let objects = serde_json::to_string(&entries)?;
         let directory = self.path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(directory)?;

@@ -61,8 +61,7 @@ impl Webhooks {
     }
 
     fn configurations(&self) -> [Value; 4] {
-        let defaulting = format!("defaulting.clusterimagepolicy.{}", domain(&self.name));
-        let validating = format!("validating.clusterimagepolicy.{}", domain(&self.name));
+        let [defaulting, validating] = of_policies(&self.name);
         let mut mutate = self.webhook(&self.name, "/admission/mutate", WORKLOADS);
         // Whoever changes an image after us is asked about again.
         mutate["reinvocationPolicy"] = json!("IfNeeded");
@@ -117,6 +116,11 @@ impl Webhooks {
             "failurePolicy": "Fail", "timeoutSeconds": 10,
         })
     }
+}
+
+/// What the configurations are called that are about policies themselves.
+pub(super) fn of_policies(name: &str) -> [String; 2] {
+    ["defaulting", "validating"].map(|does| format!("{does}.clusterimagepolicy.{}", domain(name)))
 }
 
 /// The part of a name that is not the gateway's own: a webhook's name has three parts at least.

@@ -15,9 +15,19 @@ fn line(description: &str) -> Schema {
 /// `ClusterImagePolicy` and `ImagePolicy`.
 pub(super) fn policy() -> Schema {
     Schema::object("Which images, and what they need.")
-        .field("images", Schema::list("The images that the policy speaks of: any that one of these matches.", 256, image()))
+        .field(
+            "images",
+            Schema::list(
+                "The images that the policy speaks of: any that one of these matches.",
+                256,
+                image(),
+            ),
+        )
         .field("authorities", Schema::list("Who may vouch for them: one is enough.", 64, authority()))
-        .field("mode", line("enforce denies what fails; warn lets it pass and says so.").default_text("enforce"))
+        .field(
+            "mode",
+            line("enforce denies what fails; warn lets it pass and says so.").default_text("enforce"),
+        )
         .field("match", Schema::list("The objects that it is for: all, without.", 64, resource()))
         .field("policy", program("What must besides hold of everything that the authorities found.", true))
         .field("exemptions", Schema::list("Images that pass for a while all the same.", 256, exemption()))
@@ -36,10 +46,23 @@ fn authority() -> Schema {
         .field("key", key("A public key that must have signed."))
         .field("keyless", keyless())
         .field("static", fixed())
-        .field("source", Schema::list("Where the signatures are, if not beside the image. At most one.", 64, source()))
-        .field("ctlog", trust_root_ref("That a transparency log must have the signature.").field("url", line("Never asked.")))
-        .field("attestations", Schema::list("What must be attested, all of it, instead of signed.", 64, attestation()))
-        .field("rfc3161timestamp", trust_root_ref("That a timestamp authority must have stamped the signature."))
+        .field(
+            "source",
+            Schema::list("Where the signatures are, if not beside the image. At most one.", 64, source()),
+        )
+        .field(
+            "ctlog",
+            trust_root_ref("That a transparency log must have the signature.")
+                .field("url", line("Never asked.")),
+        )
+        .field(
+            "attestations",
+            Schema::list("What must be attested, all of it, instead of signed.", 64, attestation()),
+        )
+        .field(
+            "rfc3161timestamp",
+            trust_root_ref("That a timestamp authority must have stamped the signature."),
+        )
         .field("signatureFormat", line("legacy or bundle; signatures of both count for either."))
 }
 
@@ -88,7 +111,10 @@ fn source() -> Schema {
     let secret = Schema::object("").field("name", line("Its name."));
     Schema::object("")
         .field("oci", line("The repository that has the signatures."))
-        .field("signaturePullSecrets", Schema::list("Read by policy-controller; here credentials are configured.", 64, secret))
+        .field(
+            "signaturePullSecrets",
+            Schema::list("Read by policy-controller; here credentials are configured.", 64, secret),
+        )
         .field("tagPrefix", line("What the tags of the signatures begin with."))
 }
 
@@ -112,7 +138,9 @@ fn program(description: &str, whole: bool) -> Schema {
         .field("data", Schema::text("The program.").at_most(TEXT))
         .field("configMapRef", map)
         .field("remote", remote);
-    let input = |what: &str| Schema::boolean(&format!("Show it {what}.{}", if whole { "" } else { " Of a whole policy alone." }));
+    let input = |what: &str| {
+        Schema::boolean(&format!("Show it {what}.{}", if whole { "" } else { " Of a whole policy alone." }))
+    };
     program
         .field("fetchConfigFile", input("the image's configuration files"))
         .field("includeSpec", input("the spec of the object"))
@@ -176,15 +204,25 @@ pub(super) fn trust_root() -> Schema {
         schema
             .field("root", Schema::text("The root.json that it is trusted by, in base64.").at_most(TEXT))
             .field("targets", line("The folder of its targets; targets, without."))
-            .field("trustedRootTarget", line("The target that is a trusted root; trusted_root.json, without."))
+            .field(
+                "trustedRootTarget",
+                line("The target that is a trusted root; trusted_root.json, without."),
+            )
     };
     let keys = Schema::object("Authorities and logs by their keys.")
         .field("certificateAuthorities", Schema::list("Who issues certificates.", 64, authority_keys()))
         .field("tLogs", Schema::list("Where signatures are recorded.", 64, log()))
         .field("ctLogs", Schema::list("Where certificates are recorded.", 64, log()))
-        .field("timestampAuthorities", Schema::list("Who says when something was signed.", 64, authority_keys()));
+        .field(
+            "timestampAuthorities",
+            Schema::list("Who says when something was signed.", 64, authority_keys()),
+        );
     Schema::object("Exactly one of remote, repository and sigstoreKeys.")
-        .field("remote", repository(Schema::object("A repository of The Update Framework.")).field("mirror", line("Where it is.")))
+        .field(
+            "remote",
+            repository(Schema::object("A repository of The Update Framework."))
+                .field("mirror", line("Where it is.")),
+        )
         .field(
             "repository",
             repository(Schema::object("A copy of such a repository."))
@@ -214,7 +252,10 @@ fn log() -> Schema {
 pub(super) fn status() -> Schema {
     let condition = Schema::object("")
         .field("type", line("Ready."))
-        .field("status", line("True where it is in force as it is written. Otherwise it denies what it speaks of."))
+        .field(
+            "status",
+            line("True where it is in force as it is written. Otherwise it denies what it speaks of."),
+        )
         .field("reason", line("InForce, Refused or Unusable."))
         .field("message", Schema::text("What is wrong, or odd."))
         .field("observedGeneration", Schema::integer("Of which state of the object this is said."))

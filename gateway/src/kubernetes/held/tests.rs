@@ -57,7 +57,8 @@ fn only_what_is_read_is_a_change() {
 #[test]
 fn of_secrets_only_what_is_named_and_can_be_used_is_kept() {
     let mut held = Held::default();
-    let secret = |name: &str, data: Value| object(name, json!({"data": data, "type": "Opaque", "immutable": true}));
+    let secret =
+        |name: &str, data: Value| object(name, json!({"data": data, "type": "Opaque", "immutable": true}));
     assert!(!held.wants(Kind::Secret));
     assert!(held.want(Kind::Secret, ["one".to_owned(), "two".to_owned()].into()));
     assert!(held.wants(Kind::Secret));

@@ -53,7 +53,9 @@ async fn the_guide_works_from_first_to_last() {
     // Nobody signed it, or somebody else did.
     let refusal = plane.refuses(&["run", "unsigned", "--image=cgr.dev/chainguard/unsigned"]);
     assert!(
-        refusal.contains("validation failed: failed policy: chainguard-images-are-signed: spec.containers[0].image"),
+        refusal.contains(
+            "validation failed: failed policy: chainguard-images-are-signed: spec.containers[0].image"
+        ),
         "{refusal}"
     );
     let refusal = plane.refuses(&["run", "another", &format!("--image={}", others[0])]);
@@ -61,7 +63,8 @@ async fn the_guide_works_from_first_to_last() {
 
     // What became of a Deployment is told by what it makes; the template itself stays as it was written.
     plane.does(&["create", "deployment", "web", &format!("--image={name}:latest")]);
-    let written = plane.does(&["get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}"]);
+    let written =
+        plane.does(&["get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}"]);
     assert_eq!(written, format!("{name}:latest"));
     plane.refuses(&["create", "deployment", "bad", "--image=cgr.dev/chainguard/unsigned"]);
     plane.refuses(&["debug", "signed", "--image=cgr.dev/chainguard/unsigned", "--target=signed"]);
@@ -92,7 +95,13 @@ async fn objects_of_every_kind_are_in_force_with_what_they_name() {
         world.until_admitted(&signed).await;
         plane.refuses(&["run", "no", &format!("--image={unsigned}"), "--dry-run=server"]);
         for other in ["v1alpha1", "v1beta1"] {
-            let read = plane.does(&["get", &format!("clusterimagepolicies.{other}.policy.sigstore.dev"), "acme", "-o", "json"]);
+            let read = plane.does(&[
+                "get",
+                &format!("clusterimagepolicies.{other}.policy.sigstore.dev"),
+                "acme",
+                "-o",
+                "json",
+            ]);
             let read: Value = serde_json::from_str(&read).unwrap();
             assert_eq!(read["apiVersion"], format!("policy.sigstore.dev/{other}"));
             assert_eq!(read["spec"]["mode"], "enforce");
@@ -118,7 +127,11 @@ async fn objects_of_every_kind_are_in_force_with_what_they_name() {
     world.until_told("keyed", "True").await;
 
     // A policy of the namespace binds besides.
-    plane.apply(&world.image_policy("default", "registry.example/acme/**", "https://github.com/acme/other/.github/workflows/x.yaml@refs/heads/main"));
+    plane.apply(&world.image_policy(
+        "default",
+        "registry.example/acme/**",
+        "https://github.com/acme/other/.github/workflows/x.yaml@refs/heads/main",
+    ));
     world.until_refused_with(&signed, "failed policy: default/own").await;
     plane.does(&["delete", "imagepolicies.policy.countersign.dev", "own"]);
     world.until_admitted(&signed).await;

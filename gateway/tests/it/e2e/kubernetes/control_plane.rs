@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use tempfile::TempDir;
 
 use super::super::parts::{Running, free_address, listening, run};
@@ -100,7 +103,10 @@ impl ControlPlane {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("kube-apiserver did not start: {}", std::fs::read_to_string(self.path("kube-apiserver.log")).unwrap());
+        panic!(
+            "kube-apiserver did not start: {}",
+            std::fs::read_to_string(self.path("kube-apiserver.log")).unwrap()
+        );
     }
 
     pub(super) fn stop_api_server(&mut self) {
@@ -199,5 +205,9 @@ impl ControlPlane {
 fn started(command: &mut Command, log: File) -> Running {
     let program = Path::new(command.get_program()).display().to_string();
     let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn();
-    Running(child.unwrap_or_else(|error| panic!("{program}: {error}; `scripts/install-tools kubernetes` builds it")))
+    Running(
+        child.unwrap_or_else(|error| {
+            panic!("{program}: {error}; `scripts/install-tools kubernetes` builds it")
+        }),
+    )
 }

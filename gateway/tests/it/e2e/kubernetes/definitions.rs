@@ -13,9 +13,8 @@ const POLICIES: &str = "policy-controller/test/testdata";
 fn files(folder: &Path) -> Vec<(String, String)> {
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let yaml = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    let read = |path: std::path::PathBuf| {
-        (path.display().to_string(), std::fs::read_to_string(&path).unwrap())
-    };
+    let read =
+        |path: std::path::PathBuf| (path.display().to_string(), std::fs::read_to_string(&path).unwrap());
     yaml.map(read).collect()
 }
 
@@ -28,7 +27,8 @@ async fn the_api_server_accepts_what_the_parser_accepts_and_refuses_the_rest_in_
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/examples");
     world.plane.does(&["create", "namespace", "shop"]);
     let mut accepted = 0;
-    let folders = ["policy-controller/valid", "policy-controller/e2e", "policy-controller/tester", "trustroot/valid"];
+    let folders =
+        ["policy-controller/valid", "policy-controller/e2e", "policy-controller/tester", "trustroot/valid"];
     for folder in folders.map(|folder| data.join(folder)).into_iter().chain([examples]) {
         for (name, text) in files(&folder) {
             if name.ends_with("test-deployment.yaml") {
@@ -51,7 +51,9 @@ async fn the_api_server_accepts_what_the_parser_accepts_and_refuses_the_rest_in_
                 "keyless.identities: Invalid value" if name.contains("empty-keyref-and-keylessref") => {
                     "expected exactly one, got both"
                 }
-                "keyless.identities: Invalid value" => "missing field(s): spec.authorities[0].keyless.identities",
+                "keyless.identities: Invalid value" => {
+                    "missing field(s): spec.authorities[0].keyless.identities"
+                }
                 wanted => wanted,
             };
             assert!(said.contains(wanted), "{name}: {wanted:?} is not in {said:?}");
@@ -81,7 +83,14 @@ async fn schemas_refuse_what_lacks_a_field_and_give_defaults() {
                 "images": [{"glob": "a/**"}], "authorities": [{"static": {"action": "pass"}}],
                 "exemptions": [{"digest": format!("sha256:{}", "a".repeat(64)), "reason": "x", "expires": "2027-01-01"}],
             }),
-            &["images", "authorities", "images/0/glob", "exemptions/0/digest", "exemptions/0/reason", "exemptions/0/expires"],
+            &[
+                "images",
+                "authorities",
+                "images/0/glob",
+                "exemptions/0/digest",
+                "exemptions/0/reason",
+                "exemptions/0/expires",
+            ],
         ),
         (
             "policy.countersign.dev/v1alpha1 ImagePolicy",
@@ -106,7 +115,8 @@ async fn schemas_refuse_what_lacks_a_field_and_give_defaults() {
         world.plane.apply(&object(&spec));
         for field in required {
             let mut without = spec.clone();
-            let (at, name) = field.rsplit_once('/').map_or((String::new(), *field), |(at, name)| (format!("/{at}"), name));
+            let (at, name) =
+                field.rsplit_once('/').map_or((String::new(), *field), |(at, name)| (format!("/{at}"), name));
             without.pointer_mut(&at).unwrap().as_object_mut().unwrap().remove(name).unwrap();
             let output = world.plane.applied(&object(&without));
             let said = String::from_utf8(output.stderr).unwrap();
@@ -121,5 +131,8 @@ async fn schemas_refuse_what_lacks_a_field_and_give_defaults() {
 fn the_definitions_in_the_repository_are_those_that_the_command_prints() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds/countersign.yaml");
     let written = std::fs::read_to_string(path).unwrap();
-    assert!(written == printed(&["crds"]), "write them anew: countersign crds > gateway/crds/countersign.yaml");
+    assert!(
+        written == printed(&["crds"]),
+        "write them anew: countersign crds > gateway/crds/countersign.yaml"
+    );
 }

@@ -117,7 +117,10 @@ async fn nothing_is_let_in_that_a_fresh_look_would_refuse_while_the_cluster_fail
                 world.plane.start_api_server().await;
             }
         }
-        until("the cluster does not come back", async || world.plane.kubectl(&["delete", "cip", "acme"]).status.success()).await;
+        until("the cluster does not come back", async || {
+            world.plane.kubectl(&["delete", "cip", "acme"]).status.success()
+        })
+        .await;
         // In force for the next question, not for one that a watch has yet to be granted for.
         world.until_refused_with(&signed, "no matching policies").await;
         for _ in 0..20 {

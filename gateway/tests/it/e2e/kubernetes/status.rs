@@ -31,12 +31,28 @@ async fn one_replica_tells_what_came_of_each_object_and_another_takes_over() {
     assert_eq!(images, "1");
 
     // The next process takes the lease once the last one let it lapse.
-    let holder = || world.plane.does(&["get", "lease", "countersign", "-n", "cosign-system", "-o", "jsonpath={.spec.holderIdentity}"]);
+    let holder = || {
+        world.plane.does(&[
+            "get",
+            "lease",
+            "countersign",
+            "-n",
+            "cosign-system",
+            "-o",
+            "jsonpath={.spec.holderIdentity}",
+        ])
+    };
     assert!(!holder().is_empty());
     world.stop_gateway().await;
     world.plane.does(&[
-        "patch", "lease", "countersign", "-n", "cosign-system", "--type=merge",
-        "-p", r#"{"spec":{"holderIdentity":"another_1","leaseDurationSeconds":2}}"#,
+        "patch",
+        "lease",
+        "countersign",
+        "-n",
+        "cosign-system",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"holderIdentity":"another_1","leaseDurationSeconds":2}}"#,
     ]);
     world.start().await;
     world.until_ready().await;

@@ -148,7 +148,8 @@ impl World {
 
     /// Waits until a policy's status says so.
     pub(super) async fn until_told(&self, policy: &str, ready: &str) {
-        until(&format!("{policy} is not told to be {ready}"), async || self.told(policy)["status"] == ready).await;
+        until(&format!("{policy} is not told to be {ready}"), async || self.told(policy)["status"] == ready)
+            .await;
     }
 
     /// What a policy's status says.
@@ -177,7 +178,8 @@ impl World {
 
     /// An image that the stage's authority signed, and one that nobody did.
     pub(super) fn by_authority(&self) -> (String, String) {
-        let (signed, unsigned) = (self.stage.signed(11, "acme/app", "v1"), self.stage.unsigned(12, "acme/app", "v0"));
+        let (signed, unsigned) =
+            (self.stage.signed(11, "acme/app", "v1"), self.stage.unsigned(12, "acme/app", "v0"));
         let reference = |image: &Image| format!("{HOST}/acme/app@{}", image.digest());
         (reference(&signed), reference(&unsigned))
     }
@@ -209,7 +211,9 @@ impl World {
 
     pub(super) fn secret(&self, name: &str, content: &str) -> String {
         let content = base64::engine::general_purpose::STANDARD.encode(content);
-        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: cosign-system}}\ndata: {{cosign.pub: {content}}}\n")
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: cosign-system}}\ndata: {{cosign.pub: {content}}}\n"
+        )
     }
 
     pub(super) fn image_policy(&self, namespace: &str, glob: &str, subject: &str) -> String {
