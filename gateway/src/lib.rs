@@ -12,6 +12,7 @@ mod decision;
 mod figures;
 mod fleet;
 mod image_configs;
+pub mod kubernetes;
 mod listen;
 mod material;
 mod metrics;

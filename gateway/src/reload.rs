@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use policies::Problem;
 
 use crate::config::{Config, TrustSource};
+use crate::kubernetes::Cluster;
 use crate::metrics::Metrics;
 use crate::remote::RemoteFiles;
 use crate::rules::{Rules, listed};
@@ -26,6 +28,7 @@ pub(crate) async fn watch(
     rules: Arc<ArcSwap<Rules>>,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
+    cluster: Option<Arc<Cluster>>,
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()>,
 ) {
@@ -38,6 +41,7 @@ pub(crate) async fn watch(
             () = tokio::time::sleep(INTERVAL) => false,
             () = repositories.arrived() => true,
             () = remote.arrived() => true,
+            () = changed(cluster.as_ref()) => true,
         };
         let now = {
             let config = config.clone();
@@ -49,14 +53,18 @@ pub(crate) async fn watch(
             continue;
         }
         let (config, followed, named) = (config.clone(), repositories.clone(), remote.clone());
-        let load = move || Rules::load(&config, &followed, &named);
+        let objects = cluster.clone();
+        let load = move || match objects {
+            None => Rules::load(&config, &followed, &named).map(|rules| (rules, Vec::new())),
+            Some(objects) => objects.load(&config, &followed, &named),
+        };
         let Ok(loaded) = tokio::task::spawn_blocking(load).await else {
             continue;
         };
         complaint = match loaded {
-            Ok(loaded) => {
+            Ok((loaded, problems)) => {
                 replace(&rules, loaded, &metrics);
-                None
+                deplore(&problems, complaint)
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
         };
@@ -87,7 +95,13 @@ fn mark(path: PathBuf) -> Option<Mark> {
 }
 
 fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
-    if loaded.revision() == rules.load().revision() {
+    let (before, now) = (rules.load().in_force(), loaded.in_force());
+    if loaded.revision() == rules.load().revision() && before.is_ok() == now.is_ok() {
+        return;
+    }
+    if let Err(why) = now {
+        tracing::warn!(%why, "nothing is allowed");
+        rules.store(Arc::new(loaded));
         return;
     }
     metrics.reloaded(Ok(&loaded.policies));
@@ -96,6 +110,25 @@ fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
     }
     tracing::info!(policies = loaded.policies.len(), revision = %loaded.revision(), "new rules are in force");
     rules.store(Arc::new(loaded));
+}
+
+/// Resolves once the objects of a cluster are to be read again.
+async fn changed(cluster: Option<&Arc<Cluster>>) {
+    match cluster {
+        Some(cluster) => cluster.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says once what is wrong with objects, each of which denies what it speaks of.
+fn deplore(problems: &[Problem], before: Option<String>) -> Option<String> {
+    let all = problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n");
+    if before.as_ref() != Some(&all) {
+        for problem in problems {
+            tracing::error!(%problem, "a policy is wrong, and denies what it speaks of");
+        }
+    }
+    (!all.is_empty()).then_some(all)
 }
 
 /// Says once what is wrong, not every time that it is read.

@@ -17,7 +17,7 @@ use oci::{Digest, MediaType};
 use crate::stage::HOST;
 
 /// A program that runs in the background.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -42,7 +42,7 @@ pub(super) async fn status(url: &str) -> u16 {
     client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap().status().as_u16()
 }
 
-fn free_address() -> SocketAddr {
+pub(super) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
