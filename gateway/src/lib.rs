@@ -15,6 +15,7 @@ mod image_configs;
 mod listen;
 mod material;
 mod metrics;
+mod mirror;
 mod place;
 mod pull;
 mod reload;
