@@ -10,6 +10,20 @@ pub(crate) mod write;
 use oci::Host;
 use upstream::{Origin, Scheme};
 
+/// A registry, by every name that images have for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Registry {
+    /// Its names, of which there is one at least.
+    pub(crate) names: Vec<Host>,
+}
+
+impl Registry {
+    /// The name that the gateway has it under in a path, where a port has no place.
+    fn path(&self) -> Option<String> {
+        self.names.iter().map(spelled).find(|name| !name.contains(':'))
+    }
+}
+
 /// How runtimes spell a registry. Docker Hub has one name in image references and another one here.
 pub(crate) fn spelled(host: &Host) -> String {
     if host.is_docker_hub() { "docker.io".to_owned() } else { host.to_string() }

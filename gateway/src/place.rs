@@ -74,9 +74,12 @@ impl Upstreams {
             let (first, rest) = name.repository.split_first()?;
             Some(place(self.find(&first.parse().ok()?)?, rest).name)
         };
-        is_reserved(&name.repository)
-            || self.canaries.contains(&self.canonical(name))
-            || below().is_some_and(|name| self.is_canary(&name))
+        self.denies(&self.canonical(name)) || below().is_some_and(|name| self.denies(&name))
+    }
+
+    /// The same of a name that is canonical.
+    fn denies(&self, name: &Name) -> bool {
+        is_reserved(&name.repository) || (!self.canaries.is_empty() && self.canaries.contains(name))
     }
 
     /// The upstream of this name, if there is one.
@@ -96,7 +99,7 @@ impl Upstreams {
     /// ask for one.
     pub fn place(&self, name: &Name) -> Option<Place> {
         let place = self.find(&name.host).map(|upstream| place(upstream, name.repository.clone()));
-        place.filter(|place| !self.is_canary(&place.name))
+        place.filter(|place| !self.denies(&place.name))
     }
 
     /// The place that a pull means. `ns` wins; a path prefix that says the same is dropped; without `ns` the prefix
@@ -107,7 +110,7 @@ impl Upstreams {
             return Err(Unrouted::Canary);
         }
         let place = self.route_to_upstream(ns, repository)?;
-        if self.is_canary(&place.name) { Err(Unrouted::Canary) } else { Ok(place) }
+        if self.denies(&place.name) { Err(Unrouted::Canary) } else { Ok(place) }
     }
 
     fn route_to_upstream(&self, ns: Option<&str>, repository: &Repository) -> Result<Place, Unrouted> {

@@ -12,6 +12,7 @@ use upstream::Origin;
 
 use super::{Answer, complain, input, say};
 use crate::config;
+use crate::mirror::Registry;
 use crate::mirror::write::{Client, Mirror, Runtime, Written};
 
 /// What is configured.
@@ -113,16 +114,18 @@ pub(super) fn mirror_config(command: &MirrorConfig) -> anyhow::Result<Answer> {
 
 impl Registries {
     /// The registries, by every name that images have for them.
-    pub(super) fn hosts(&self) -> anyhow::Result<Vec<Host>> {
+    pub(super) fn named(&self) -> anyhow::Result<Vec<Registry>> {
         if !self.upstreams.is_empty() {
-            return Ok(self.upstreams.clone());
+            return Ok(self.upstreams.iter().map(|host| Registry { names: vec![host.clone()] }).collect());
         }
         let config = match &self.config {
             Some(path) => config::load(Some(path), std::env::vars())?,
             None => config::load(None, std::iter::empty())?,
         };
-        let hosts = config.upstreams.into_iter();
-        Ok(hosts.flat_map(|upstream| std::iter::once(upstream.host).chain(upstream.aliases)).collect())
+        let upstreams = config.upstreams.into_iter();
+        let names =
+            upstreams.map(|upstream| std::iter::once(upstream.host).chain(upstream.aliases).collect());
+        Ok(names.map(|names| Registry { names }).collect())
     }
 }
 
@@ -137,12 +140,9 @@ impl Wanted {
             (Some(certificate), Some(key)) => Some(Client { certificate: pem(certificate)?, key: pem(key)? }),
             _ => None,
         };
-        let mut upstreams = self.registries.hosts()?;
-        upstreams.sort();
-        upstreams.dedup();
         Ok(Mirror {
             registry: self.registry.clone(),
-            upstreams,
+            upstreams: self.registries.named()?,
             ca: self.ca.as_ref().map(pem).transpose().context("--ca")?,
             client,
         })

@@ -29,7 +29,7 @@ pub(super) struct MirrorLint {
 
 /// Names every hole.
 pub(super) fn mirror_lint(arguments: &MirrorLint) -> anyhow::Result<Answer> {
-    let expected = Expected { ours: Ours::new(&arguments.ours), upstreams: arguments.registries.hosts()? };
+    let expected = Expected { ours: Ours::new(&arguments.ours), upstreams: arguments.registries.named()? };
     let files = collect(&arguments.paths);
     let holes = lint(&files, &expected);
     files.unread.iter().for_each(|unread| complain(&format!("could not read {unread}")));

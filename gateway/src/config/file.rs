@@ -224,10 +224,11 @@ impl wire::Registry {
 /// A canary is a repository: one of its tags alone would let the others pass.
 fn canary(text: &str) -> Result<Name, ConfigError> {
     let reference: Reference = parsed("registry.canaries", text)?;
-    match (reference.tag(), reference.digest()) {
-        (None, None) => Ok(reference.name().clone()),
-        _ => Err(wrong("registry.canaries", format!("{text:?}: must have neither tag nor digest"))),
+    let last = text.rsplit('/').next().unwrap_or(text);
+    if last.contains([':', '@']) {
+        return Err(wrong("registry.canaries", format!("{text:?}: must have neither tag nor digest")));
     }
+    Ok(reference.name().clone())
 }
 
 impl wire::Admission {

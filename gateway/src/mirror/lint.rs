@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use oci::Host;
 use serde::Serialize;
 
+use super::Registry;
 use super::document::{Entry, Node, Unparsable};
 pub(crate) use address::Ours;
 pub(crate) use files::{Files, collect};
@@ -27,7 +28,20 @@ pub(crate) struct Expected {
     /// The addresses that are the gateway's.
     pub(crate) ours: Ours,
     /// The registries that nodes must not reach.
-    pub(crate) upstreams: Vec<Host>,
+    pub(crate) upstreams: Vec<Registry>,
+}
+
+impl Expected {
+    /// The registries, by every name that they have.
+    fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.upstreams.iter().flat_map(|registry| &registry.names)
+    }
+
+    /// Whether two names are one registry's.
+    fn is_same(&self, one: &Host, other: &Host) -> bool {
+        let has_both = |registry: &Registry| registry.names.contains(one) && registry.names.contains(other);
+        one == other || self.upstreams.iter().any(has_both)
+    }
 }
 
 /// A way past the gateway, or what is on the way to one.

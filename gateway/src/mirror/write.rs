@@ -6,10 +6,9 @@ mod docker;
 mod k3s;
 mod talos;
 
-use oci::Host;
 use upstream::Origin;
 
-use super::{authority, is_authentic, spelled};
+use super::{Registry, authority, is_authentic, spelled};
 
 /// What a node is to pull through, and what it is not to pull from.
 #[derive(Clone, Debug)]
@@ -17,7 +16,7 @@ pub(crate) struct Mirror {
     /// The gateway.
     pub(crate) registry: Origin,
     /// The registries that images are named by.
-    pub(crate) upstreams: Vec<Host>,
+    pub(crate) upstreams: Vec<Registry>,
     /// Who vouches for the gateway's certificate, as PEM, where the system does not.
     pub(crate) ca: Option<String>,
     /// How the node proves who it is.
@@ -106,7 +105,7 @@ impl Mirror {
 
     /// The registries, as runtimes spell them.
     fn names(&self) -> impl Iterator<Item = String> {
-        self.upstreams.iter().map(spelled)
+        self.upstreams.iter().flat_map(|registry| &registry.names).map(spelled)
     }
 
     fn authority(&self) -> String {
@@ -135,7 +134,7 @@ impl Mirror {
     /// What the network has to do, since a node's own configuration binds only what reads it.
     fn egress(&self) -> String {
         let mut origins: Vec<String> = Vec::new();
-        for host in &self.upstreams {
+        for host in self.upstreams.iter().flat_map(|registry| &registry.names) {
             if host.is_docker_hub() {
                 origins.extend(
                     ["registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com"]

@@ -3,6 +3,7 @@
 mod cosign;
 mod cue;
 mod fleet;
+mod nodes;
 mod parts;
 
 use std::path::Path;

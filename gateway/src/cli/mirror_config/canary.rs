@@ -66,8 +66,8 @@ pub(in crate::cli) fn canary(arguments: &Canary) -> anyhow::Result<Answer> {
 impl Canary {
     fn images(&self) -> anyhow::Result<Vec<String>> {
         let own = self.registry.iter().map(authority);
-        let upstreams = self.registries.hosts()?;
-        let hosts = own.chain(upstreams.iter().map(spelled));
+        let upstreams = self.registries.named()?;
+        let hosts = own.chain(upstreams.iter().flat_map(|registry| &registry.names).map(spelled));
         let reserved = hosts.map(|host| format!("{host}/{CANARY}:denied"));
         Ok(reserved
             .chain(self.images.iter().map(|image| {

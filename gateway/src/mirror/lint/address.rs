@@ -6,7 +6,7 @@ use oci::Host;
 use upstream::{Origin, Scheme};
 
 use super::{Finder, Kind};
-use crate::mirror::{authority, is_authentic, spelled};
+use crate::mirror::{Registry, authority, is_authentic, spelled};
 
 /// The gateway's addresses. Where nobody says, the first is taken that is no registry that images come from, and no other.
 #[derive(Debug, Default)]
@@ -46,15 +46,17 @@ impl Ours {
     }
 
     /// Whose a host and port are, in what is said about a registry.
-    pub(super) fn whose(&self, address: &str, registry: Option<&Host>, known: &[Host]) -> Whose {
+    fn whose(&self, address: &str, registry: Option<&Host>, known: &[Registry]) -> Whose {
         let lower = address.to_ascii_lowercase();
         let address = lower.strip_suffix(":443").unwrap_or(&lower);
         if self.given.iter().any(|given| given == address) {
             return Whose::Ours;
         }
-        let is_registry = address
-            .parse::<Host>()
-            .is_ok_and(|host| host.is_docker_hub() || registry == Some(&host) || known.contains(&host));
+        let is_registry = address.parse::<Host>().is_ok_and(|host| {
+            host.is_docker_hub()
+                || registry == Some(&host)
+                || known.iter().any(|known| known.names.contains(&host))
+        });
         if is_registry {
             Whose::Registry
         } else if self.given.is_empty() && self.taken.get_or_init(|| address.to_owned()) == address {
@@ -100,7 +102,7 @@ impl Finder<'_> {
                         "https://, with the certificate of the gateway's authority as `ca`",
                     );
                 }
-                if let Some(why) = wrong_path(&below, registry, path) {
+                if let Some(why) = self.wrong_path(&below, registry, path) {
                     self.found(
                         line,
                         Kind::WrongPath,
@@ -119,6 +121,28 @@ impl Finder<'_> {
             }
         }
     }
+
+    /// Why requests below a path come to nothing, or to another registry than they are for.
+    fn wrong_path(&self, path: &str, registry: Option<&Host>, how: Path) -> Option<String> {
+        if path == "/v2" || (path.is_empty() && how == Path::Completed) {
+            return None;
+        }
+        if how == Path::Completed {
+            return Some(format!("requests go to {path}/v2/, where the gateway has no registry"));
+        }
+        let Some(prefix) = path.strip_prefix("/v2/") else {
+            return Some(format!(
+                "requests go to {path}/ as it is, and the gateway's registry begins with /v2/"
+            ));
+        };
+        match (prefix.parse::<Host>(), registry) {
+            (Ok(host), Some(registry)) if self.expected.is_same(&host, registry) => None,
+            (_, Some(registry)) => {
+                Some(format!("requests for {} go to {prefix}, which is another name", spelled(registry)))
+            }
+            (_, None) => Some(format!("requests for every registry go to {prefix}")),
+        }
+    }
 }
 
 /// The origin of a URL, which may lack its scheme, and the path below it.
@@ -134,24 +158,4 @@ fn parse(url: &str) -> Option<(Origin, String)> {
     let origin = format!("{scheme}://{address}").parse().ok()?;
     let path = path.trim_end_matches('/').to_owned();
     (!path.contains(['?', '#'])).then_some((origin, path))
-}
-
-/// Why requests below a path come to nothing, or to another registry than they are for.
-fn wrong_path(path: &str, registry: Option<&Host>, how: Path) -> Option<String> {
-    if path == "/v2" || (path.is_empty() && how == Path::Completed) {
-        return None;
-    }
-    if how == Path::Completed {
-        return Some(format!("requests go to {path}/v2/, where the gateway has no registry"));
-    }
-    let Some(prefix) = path.strip_prefix("/v2/") else {
-        return Some(format!("requests go to {path}/ as it is, and the gateway's registry begins with /v2/"));
-    };
-    match (prefix.parse::<Host>(), registry) {
-        (Ok(host), Some(registry)) if host == *registry => None,
-        (_, Some(registry)) => {
-            Some(format!("requests for {} go to {prefix}, which is another name", spelled(registry)))
-        }
-        (_, None) => Some(format!("requests for every registry go to {prefix}")),
-    }
 }

@@ -64,7 +64,7 @@ impl Finder<'_> {
             "_default/hosts.toml, with the gateway as its server and host",
         );
         let named: Vec<Host> = with.iter().filter_map(|directory| registry_of(directory)).collect();
-        for host in self.expected.upstreams.iter().filter(|host| !named.contains(host)) {
+        for host in self.expected.hosts().filter(|host| !named.contains(host)) {
             let name = spelled(host);
             let what = format!("{name} has no directory here: it is asked itself");
             self.found(None, Kind::NotCovered, what, format!("{name}/hosts.toml, or _default/hosts.toml"));

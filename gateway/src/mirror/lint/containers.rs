@@ -190,7 +190,11 @@ impl<'a> Finder<'a> {
         let below = location.split_once('/').map(|(_, path)| path.trim_end_matches('/')).unwrap_or_default();
         let (host, rest) = registry.prefix.split_once('/').unwrap_or((&registry.prefix, ""));
         let (to, to_rest) = below.split_once('/').unwrap_or((below, ""));
-        let same = to == host || host.parse::<Host>().ok().is_some_and(|host| to.parse() == Ok(host));
+        let same = match (host.parse::<Host>(), to.parse::<Host>()) {
+            (Ok(host), Ok(to)) => self.expected.is_same(&host, &to),
+            _ => false,
+        };
+        let same = same && !to.contains(':');
         if !same || rest != to_rest {
             let what = format!("{location} is not where the gateway has {}", registry.prefix);
             self.found(line, Kind::WrongPath, what, format!("{gateway}/{}", registry.prefix));
@@ -221,7 +225,7 @@ impl<'a> Finder<'a> {
 
     /// Whether every registry is spoken of, and what wildcards leave out.
     fn reach(&mut self, registries: &[Registry<'_>]) {
-        for host in &self.expected.upstreams {
+        for host in self.expected.hosts() {
             let name = spelled(host);
             if !covers(registries, &name) {
                 let what = format!("{name} is not listed as a whole: it is asked itself");

@@ -106,7 +106,7 @@ impl Finder<'_> {
             format!("{what} say nothing of \"*\": every registry that is not named is asked itself"),
             "\"*\", with the gateway as its endpoint",
         );
-        for host in self.expected.upstreams.iter().filter(|host| !named.contains(host)) {
+        for host in self.expected.hosts().filter(|host| !named.contains(host)) {
             let name = spelled(host);
             self.found(
                 None,

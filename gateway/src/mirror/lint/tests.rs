@@ -4,7 +4,9 @@ use crate::mirror::write::{Client, Mirror, Runtime};
 const GATEWAY: &str = "https://gateway.example:5000";
 
 fn expected() -> Expected {
-    let upstreams = ["docker.io", "ghcr.io"].iter().map(|host| host.parse().unwrap()).collect();
+    let registry =
+        |names: &[&str]| Registry { names: names.iter().map(|name| name.parse().unwrap()).collect() };
+    let upstreams = vec![registry(&["docker.io"]), registry(&["ghcr.io"])];
     Expected { ours: Ours::new(&[GATEWAY.parse().unwrap()]), upstreams }
 }
 
@@ -58,10 +60,11 @@ fn whatever_is_written_here_has_no_holes() {
             ("http://127.0.0.1:5000", None, None),
             ("https://[::1]", pem(), None),
         ] {
-            let upstreams: Vec<Host> = ["docker.io", "ghcr.io", "registry.example:5000"]
-                .iter()
-                .map(|host| host.parse().unwrap())
-                .collect();
+            let mut upstreams = expected().upstreams;
+            for names in [vec!["registry.example:5000"], vec!["other.example:5000", "other.example"]] {
+                let names = names.iter().map(|name| name.parse().unwrap()).collect();
+                upstreams.push(Registry { names });
+            }
             let registry: upstream::Origin = registry.parse().unwrap();
             let mirror = Mirror { registry: registry.clone(), upstreams: upstreams.clone(), ca, client };
             let written = mirror.write(runtime);
@@ -258,6 +261,8 @@ fn a_registry_is_blocked_and_mirrored_or_rewritten() {
     check_registries(&format!("{ghcr}insecure = true\n"), &[(Kind::SkipVerify, 13)]);
     check_registries(&ghcr.replace("5000/ghcr.io", "5000"), &[(Kind::WrongPath, 12)]);
     check_registries(&ghcr.replace("5000/ghcr.io", "5000/quay.io"), &[(Kind::WrongPath, 12)]);
+    // No reference has a port in its path, and one that cannot be parsed is pulled from nowhere.
+    check_registries(&ghcr.replace("5000/ghcr.io", "5000/ghcr.io:443"), &[(Kind::WrongPath, 12)]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 use upstream::Scheme;
 
 use super::{File, Mirror, Runtime, Written, commented};
+use crate::mirror::spelled;
 
 pub(super) fn write(mirror: &Mirror, runtime: Runtime) -> Written {
     let registries = commented(
@@ -38,18 +39,25 @@ pub(super) fn write(mirror: &Mirror, runtime: Runtime) -> Written {
              --signature-policy and CONTAINERS_REGISTRIES_CONF name others: what stops them is the network"
             .to_owned(),
     });
+    let nowhere = names(mirror).into_iter().filter(|(_, path)| path.is_none());
+    conditions.extend(nowhere.map(|(name, _)| {
+        format!("{name} has a port, which cannot be in a path: give that upstream an alias without one, or nothing of it can be pulled")
+    }));
     Written { files, holes: Vec::new(), conditions }
 }
 
-/// Every name that an image of a registry may have here. References to Docker Hub are rewritten to `docker.io`, but
-/// for those that name the host that serves it.
-fn names(mirror: &Mirror) -> Vec<(String, String)> {
-    let mut names: Vec<(String, String)> = Vec::new();
-    for name in mirror.names() {
-        if name == "docker.io" {
-            names.push(("registry-1.docker.io".to_owned(), name.clone()));
+/// Every name that an image of a registry may have here, and where the gateway has it. References to Docker Hub are
+/// rewritten to `docker.io`, but for those that name the host that serves it.
+fn names(mirror: &Mirror) -> Vec<(String, Option<String>)> {
+    let mut names = Vec::new();
+    for registry in &mirror.upstreams {
+        let path = registry.path();
+        for name in registry.names.iter().map(spelled) {
+            if name == "docker.io" {
+                names.push(("registry-1.docker.io".to_owned(), path.clone()));
+            }
+            names.push((name, path.clone()));
         }
-        names.push((name.clone(), name));
     }
     names
 }
@@ -58,19 +66,21 @@ fn registries_conf(mirror: &Mirror) -> String {
     let plain = mirror.registry.scheme() == Scheme::Http;
     let authority = mirror.authority();
     let mut registries = ArrayOfTables::new();
-    for (name, upstream) in names(mirror) {
+    for (name, path) in names(mirror) {
         let mut registry = Table::new();
         registry.insert("prefix", value(&name));
         registry.insert("location", value(&name));
         registry.insert("blocked", value(true));
-        let mut at = Table::new();
-        at.insert("location", value(format!("{authority}/{upstream}")));
-        if plain {
-            at.insert("insecure", value(true));
+        if let Some(path) = path {
+            let mut at = Table::new();
+            at.insert("location", value(format!("{authority}/{path}")));
+            if plain {
+                at.insert("insecure", value(true));
+            }
+            let mut mirrors = ArrayOfTables::new();
+            mirrors.push(at);
+            registry.insert("mirror", Item::ArrayOfTables(mirrors));
         }
-        let mut mirrors = ArrayOfTables::new();
-        mirrors.push(at);
-        registry.insert("mirror", Item::ArrayOfTables(mirrors));
         registries.push(registry);
     }
     if plain {
@@ -85,7 +95,8 @@ fn registries_conf(mirror: &Mirror) -> String {
     document.to_string()
 }
 
-/// What the gateway guards is accepted: it has verified it. Any other registry is rejected, before it is asked.
+/// What the gateway guards is accepted: it has verified it. Images of any other registry are
+/// rejected once their manifest is there, so that such a registry is asked, and nothing that it has is kept.
 fn policy_json(mirror: &Mirror) -> String {
     let accept = json!([{"type": "insecureAcceptAnything"}]);
     let mut docker = serde_json::Map::new();

@@ -4,7 +4,7 @@ fn mirror(registry: &str) -> Mirror {
     let upstreams = ["docker.io", "ghcr.io", "registry.example:5000"];
     Mirror {
         registry: registry.parse().unwrap(),
-        upstreams: upstreams.iter().map(|host| host.parse().unwrap()).collect(),
+        upstreams: upstreams.iter().map(|host| Registry { names: vec![host.parse().unwrap()] }).collect(),
         ca: Some("-----BEGIN CERTIFICATE-----\n".to_owned()),
         client: Some(Client { certificate: "the certificate".to_owned(), key: "the key".to_owned() }),
     }
@@ -59,6 +59,26 @@ fn registries_are_blocked_and_mirrored_and_the_others_rejected() {
     assert_eq!(docker["gateway.example"][0]["type"], "insecureAcceptAnything");
     assert_eq!(file(&written, "etc/containers/certs.d/gateway.example/client.cert"), "the certificate");
     assert!(written.files.iter().find(|file| file.path.ends_with("client.key")).unwrap().secret);
+}
+
+#[test]
+fn a_registry_with_a_port_is_mirrored_by_another_name_or_not_at_all() {
+    let mut mirror = mirror("https://gateway.example");
+    let text = |mirror: &Mirror| {
+        let written = mirror.write(Runtime::Podman);
+        let text = file(&written, "etc/containers/registries.conf.d/99-countersign.conf").to_owned();
+        (
+            text,
+            written.conditions.iter().any(|condition| condition.contains("registry.example:5000 has a port")),
+        )
+    };
+    let alone = "prefix = \"registry.example:5000\"\nlocation = \"registry.example:5000\"\nblocked = true\n";
+    let (written, said) = text(&mirror);
+    assert!(written.ends_with(alone) && said, "{written}");
+    mirror.upstreams[2].names.push("plain.example".parse().unwrap());
+    let (written, said) = text(&mirror);
+    let mirrored = format!("{alone}\n[[registry.mirror]]\nlocation = \"gateway.example/plain.example\"\n");
+    assert!(written.contains(&mirrored) && !said, "{written}");
 }
 
 #[test]
