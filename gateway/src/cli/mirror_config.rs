@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use oci::Host;
+use oci::{Host, Name};
 use upstream::Origin;
 
 use super::{Answer, complain, input, say};
-use crate::config;
+use crate::config::{self, Config};
 use crate::mirror::Registry;
 use crate::mirror::write::{Client, Mirror, Runtime, Written};
 
@@ -40,7 +40,7 @@ pub(super) struct Registries {
     /// A registry that images are named by; may be given again. Without it those of the configuration are used.
     #[arg(long = "upstream", value_name = "HOST")]
     upstreams: Vec<Host>,
-    /// The gateway's configuration, for its upstreams. Without it the embedded defaults are used.
+    /// The gateway's configuration, for its upstreams and canaries. Without it the embedded defaults are used.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -118,14 +118,23 @@ impl Registries {
         if !self.upstreams.is_empty() {
             return Ok(self.upstreams.iter().map(|host| Registry { names: vec![host.clone()] }).collect());
         }
-        let config = match &self.config {
-            Some(path) => config::load(Some(path), std::env::vars())?,
-            None => config::load(None, std::iter::empty())?,
-        };
-        let upstreams = config.upstreams.into_iter();
+        let upstreams = self.configuration()?.upstreams.into_iter();
         let names =
             upstreams.map(|upstream| std::iter::once(upstream.host).chain(upstream.aliases).collect());
         Ok(names.map(|names| Registry { names }).collect())
+    }
+
+    /// The canaries that the configuration names.
+    fn canaries(&self) -> anyhow::Result<Vec<Name>> {
+        let named = self.config.is_some().then(|| self.configuration()).transpose()?;
+        Ok(named.map(|config| config.registry.canaries).unwrap_or_default())
+    }
+
+    fn configuration(&self) -> anyhow::Result<Config> {
+        Ok(match &self.config {
+            Some(path) => config::load(Some(path), std::env::vars())?,
+            None => config::load(None, std::iter::empty())?,
+        })
     }
 }
 

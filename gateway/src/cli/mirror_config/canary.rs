@@ -1,11 +1,14 @@
 //! `countersign mirror-config canary`: whether a node that asks for what is always denied gets it from somebody else.
 
-use std::io::Read as _;
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::io::{Read as _, Seek as _};
+use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use oci::{Name, TagOrDigest};
+use policies::printable;
+use tokio::process::Command;
 use upstream::Origin;
 
 use super::Registries;
@@ -21,7 +24,7 @@ pub(in crate::cli) struct Canary {
     registry: Option<Origin>,
     #[command(flatten)]
     registries: Registries,
-    /// An image that registry.canaries names; may be given again. Only an image that the registry has shows that a node
+    /// A canary besides those that the configuration names; may be given again. Only an image that the registry has shows that a node
     /// falls back to it: few have a countersign/canary.
     #[arg(long = "image", value_name = "IMAGE")]
     images: Vec<oci::Reference>,
@@ -46,47 +49,50 @@ enum Pulled {
     Unclear(String),
 }
 
-/// The most of a client's last words that is kept.
-const WORDS: usize = 64 * 1024;
+/// The most bytes of what a client says that are read.
+const WORDS: u64 = 64 * 1024;
 
 /// Pulls every canary.
 pub(in crate::cli) fn canary(arguments: &Canary) -> anyhow::Result<Answer> {
     let timeout = Duration::try_from(arguments.timeout).context("--timeout")?;
     let every = arguments.every.map(Duration::try_from).transpose().context("--every")?;
     let images = arguments.images()?;
-    loop {
-        let answer = round(&images, &arguments.command, timeout)?;
-        match every {
-            Some(pause) if answer != Answer::No => std::thread::sleep(pause),
-            Some(_) | None => return Ok(answer),
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        loop {
+            let answer = round(&images, &arguments.command, timeout).await?;
+            match every {
+                Some(pause) if answer != Answer::No => tokio::time::sleep(pause).await,
+                Some(_) | None => return Ok(answer),
+            }
         }
-    }
+    })
 }
 
 impl Canary {
+    /// Every canary, as a client is asked for it.
     fn images(&self) -> anyhow::Result<Vec<String>> {
         let own = self.registry.iter().map(authority);
         let upstreams = self.registries.named()?;
         let hosts = own.chain(upstreams.iter().flat_map(|registry| &registry.names).map(spelled));
         let reserved = hosts.map(|host| format!("{host}/{CANARY}:denied"));
-        Ok(reserved
-            .chain(self.images.iter().map(|image| {
-                let name = image.name();
-                format!(
-                    "{}/{}:{}",
-                    spelled(&name.host),
-                    name.repository,
-                    image.tag().map_or("latest", |tag| tag.as_str())
-                )
-            }))
-            .collect())
+        let configured = self.registries.canaries()?;
+        let configured = configured.iter().map(|name| image(name, ":latest"));
+        let named = self.images.iter().map(|reference| match reference.version() {
+            TagOrDigest::Tag(tag) => image(reference.name(), &format!(":{}", tag.as_str())),
+            TagOrDigest::Digest(digest) => image(reference.name(), &format!("@{digest}")),
+        });
+        Ok(reserved.chain(configured).chain(named).collect())
     }
 }
 
-fn round(images: &[String], command: &[String], timeout: Duration) -> anyhow::Result<Answer> {
+fn image(name: &Name, version: &str) -> String {
+    format!("{}/{}{version}", spelled(&name.host), name.repository)
+}
+
+async fn round(images: &[String], command: &[String], timeout: Duration) -> anyhow::Result<Answer> {
     let mut answer = Answer::Yes;
     for image in images {
-        match pull(image, command, timeout)? {
+        match pull(image, command, timeout).await? {
             Pulled::Denied => say(&format!("denied: {image}")),
             Pulled::Open => {
                 complain(&format!("OPEN: {image} was pulled: this node goes round the gateway"));
@@ -101,8 +107,9 @@ fn round(images: &[String], command: &[String], timeout: Duration) -> anyhow::Re
     Ok(answer)
 }
 
-fn pull(image: &str, command: &[String], timeout: Duration) -> anyhow::Result<Pulled> {
+async fn pull(image: &str, command: &[String], timeout: Duration) -> anyhow::Result<Pulled> {
     let (program, arguments) = command.split_first().context("no command to pull with")?;
+    // A file, not a pipe: whatever the client starts may hold on to a pipe after it has ended.
     let mut words = tempfile::tempfile()?;
     let mut client = Command::new(program)
         .args(arguments)
@@ -110,35 +117,21 @@ fn pull(image: &str, command: &[String], timeout: Duration) -> anyhow::Result<Pu
         .stdin(Stdio::null())
         .stdout(words.try_clone()?)
         .stderr(words.try_clone()?)
+        .kill_on_drop(true)
         .spawn()
         .with_context(|| program.clone())?;
-    let Some(status) = wait(&mut client, timeout)? else {
+    let Ok(ended) = tokio::time::timeout(timeout, client.wait()).await else {
+        client.kill().await?;
         return Ok(Pulled::Unclear("the pull did not end in time".to_owned()));
     };
-    if status.success() {
+    if ended?.success() {
         return Ok(Pulled::Open);
     }
-    std::io::Seek::rewind(&mut words)?;
+    words.rewind()?;
     let mut said = Vec::new();
-    words.take(WORDS as u64).read_to_end(&mut said)?;
+    words.take(WORDS).read_to_end(&mut said)?;
     let said = String::from_utf8_lossy(&said);
     Ok(if is_denial(&said) { Pulled::Denied } else { Pulled::Unclear(last_line(&said)) })
-}
-
-/// Waits for a client, and ends it where it takes too long.
-fn wait(client: &mut std::process::Child, timeout: Duration) -> std::io::Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        if let Some(status) = client.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= deadline {
-            client.kill()?;
-            client.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Whether a client failed because it was denied. A client that cannot reach its runtime, or the gateway, fails too.
@@ -151,5 +144,5 @@ fn is_denial(said: &str) -> bool {
 fn last_line(said: &str) -> String {
     let line =
         said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed and said nothing");
-    policies::printable(line).to_string()
+    printable(line)
 }

@@ -91,7 +91,7 @@ pub(crate) fn collect(paths: &[PathBuf]) -> Files {
     }
     let Walk { mut files, trees, .. } = walk;
     // Where drop-ins say the same as their file they are what counts, so they come after it.
-    files.sources.sort_by(|one, other| sort_key(&one.path).cmp(&sort_key(&other.path)));
+    files.sources.sort_by_key(|source| sort_key(&source.path));
     files.sources.dedup_by(|one, other| one.path == other.path);
     files.trees = trees.into_values().filter(|tree| !tree.with_hosts.is_empty()).collect();
     files
