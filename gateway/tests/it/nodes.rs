@@ -246,6 +246,13 @@ fn a_canarys_round_tells_open_from_denied_from_what_shows_nothing() {
         "did not end in time",
     ];
     exits(&run(&[&canary[..], &more].concat()), 2, &says);
+    let directory = tempfile::TempDir::new().unwrap();
+    let config = directory.path().join("countersign.yaml");
+    let text = "upstreams: [{host: ghcr.io}]\nregistry: {canaries: ['quay.io/libpod/alpine']}\nstorage: {path: /nowhere}\n";
+    std::fs::write(&config, text).unwrap();
+    let configured =
+        run(&["mirror-config", "canary", "--config", &config.display().to_string(), "--", "true"]);
+    exits(&configured, 1, &["OPEN: ghcr.io/countersign/canary:denied", "OPEN: quay.io/libpod/alpine:latest"]);
     exits(
         &run(&["mirror-config", "canary", "--upstream", "ghcr.io", "--", "/no/such/client"]),
         2,

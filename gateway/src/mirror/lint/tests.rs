@@ -451,3 +451,43 @@ fn files_that_are_none_of_these_are_passed_over_unless_they_are_asked_for() {
     std::fs::write(path("config.toml"), [0xff]).unwrap();
     assert_eq!(unread(&[directory.path().to_owned()]), 1);
 }
+
+/// Each kind, so that one that is new is added here.
+fn next(kind: Kind) -> Option<Kind> {
+    Some(match kind {
+        Kind::Unparsable => Kind::InvalidValue,
+        Kind::InvalidValue => Kind::UnknownCapability,
+        Kind::UnknownCapability => Kind::IgnoredKey,
+        Kind::IgnoredKey => Kind::NoServer,
+        Kind::NoServer => Kind::OriginAsServer,
+        Kind::OriginAsServer => Kind::NoHost,
+        Kind::NoHost => Kind::NotOurs,
+        Kind::NotOurs => Kind::RootCapabilities,
+        Kind::RootCapabilities => Kind::NoHostsFile,
+        Kind::NoHostsFile => Kind::NotCovered,
+        Kind::NotCovered => Kind::NoDefault,
+        Kind::NoDefault => Kind::SkipVerify,
+        Kind::SkipVerify => Kind::PlainHttp,
+        Kind::PlainHttp => Kind::WrongPath,
+        Kind::WrongPath => Kind::NoConfigPath,
+        Kind::NoConfigPath => Kind::OldMirrors,
+        Kind::OldMirrors => Kind::NotBlocked,
+        Kind::NotBlocked => Kind::PartOnly,
+        Kind::PartOnly => Kind::Wildcard,
+        Kind::Wildcard => Kind::Unlisted,
+        Kind::Unlisted => Kind::RegistryMirrors,
+        Kind::RegistryMirrors => Kind::ImageStore,
+        Kind::ImageStore => Kind::DefaultEndpoint,
+        Kind::DefaultEndpoint => Kind::Fallback,
+        Kind::Fallback => Kind::OldFormat,
+        Kind::OldFormat => return None,
+    })
+}
+
+#[test]
+fn every_kind_of_hole_is_explained_in_the_documentation() {
+    let page = include_str!("../../../../docs/nodes.md");
+    for kind in std::iter::successors(Some(Kind::Unparsable), |kind| next(*kind)) {
+        assert!(page.contains(&format!("`{}`", kind.name())), "{}", kind.name());
+    }
+}
