@@ -310,5 +310,6 @@ fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
         let connected = connect().map_err(|error| anyhow::anyhow!("upstreams[{index}]: {error:#}"))?;
         upstreams.add(&Arc::new(connected), &upstream.aliases);
     }
+    config.registry.canaries.iter().for_each(|name| upstreams.deny(name));
     Ok(upstreams)
 }

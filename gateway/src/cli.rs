@@ -1,6 +1,8 @@
 //! The command line.
 
 mod input;
+mod mirror_config;
+mod mirror_lint;
 mod object;
 mod policy;
 mod policy_test;
@@ -81,6 +83,11 @@ enum Command {
     /// Work on policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Write the configuration of nodes that leaves them no way but through the gateway.
+    #[command(subcommand)]
+    MirrorConfig(mirror_config::MirrorConfig),
+    /// Read the configuration of nodes, and name every way past the gateway.
+    MirrorLint(mirror_lint::MirrorLint),
 }
 
 #[derive(Debug, Subcommand)]
@@ -134,6 +141,8 @@ fn command(command: Command) -> anyhow::Result<Answer> {
             Ok(Answer::Yes)
         }
         Command::Webhooks(arguments) => webhooks::print(arguments),
+        Command::MirrorConfig(arguments) => mirror_config::mirror_config(&arguments),
+        Command::MirrorLint(arguments) => mirror_lint::mirror_lint(&arguments),
         Command::CueSandbox { program, directory, arguments } => {
             Err(sandbox::enter(&program, &directory, &arguments))
         }

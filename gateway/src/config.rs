@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use oci::Host;
+use oci::{Host, Name};
 use policies::NoMatch;
 use upstream::{Endpoint, Realm, Url};
 
@@ -54,6 +54,8 @@ pub struct Registry {
     pub tag_freshness: Duration,
     /// Where a pull goes that names no registry.
     pub default_upstream: Option<Host>,
+    /// Images that are always denied, besides the one that is in every registry.
+    pub canaries: Vec<Name>,
 }
 
 /// The admission door, always TLS.

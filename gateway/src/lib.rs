@@ -16,6 +16,7 @@ pub mod kubernetes;
 mod listen;
 mod material;
 mod metrics;
+mod mirror;
 mod place;
 mod pull;
 mod reload;

@@ -151,7 +151,8 @@ impl PullDoor {
     ) -> Result<Pull<'a>, Refusal> {
         let namespace = namespace(request.uri().query().unwrap_or_default())?;
         let ns = namespace.as_deref();
-        let place = self.upstreams.route(ns, name).map_err(Refusal::Unrouted)?;
+        let routed = self.upstreams.route(ns, name).inspect_err(|why| self.metrics.unrouted(why));
+        let place = routed.map_err(Refusal::Unrouted)?;
         Ok(Pull {
             place,
             head: request.method() == Method::HEAD,

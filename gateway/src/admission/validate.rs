@@ -116,6 +116,10 @@ impl AdmissionDoor {
         let Ok(reference) = image.text.parse::<Reference>() else {
             return Outcome::Refused(format!("could not parse reference: {}", image.text));
         };
+        if self.upstreams.is_canary(reference.name()) {
+            self.metrics.canary_reviewed();
+            return Outcome::Refused(format!("{} is the canary, which is always denied", image.text));
+        }
         let name = self.upstreams.canonical(reference.name());
         let resolved = match reference.digest() {
             Some(digest) => self.judged_digest(&reference, digest, deadline).await,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::FileFormat;
-use oci::Host;
+use oci::{Host, Name, Reference};
 use policies::NoMatch;
 use serde_json::Value;
 use thiserror::Error;
@@ -212,8 +212,19 @@ impl wire::Registry {
             default_upstream: default_upstream
                 .map(|host| parsed::<Host>("registry.defaultUpstream", &host))
                 .transpose()?,
+            canaries: self.canaries.iter().map(|text| canary(text)).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// A canary is a repository: one of its tags alone would let the others pass.
+fn canary(text: &str) -> Result<Name, ConfigError> {
+    let reference: Reference = parsed("registry.canaries", text)?;
+    let last = text.rsplit('/').next().unwrap_or(text);
+    if last.contains([':', '@']) {
+        return Err(wrong("registry.canaries", format!("{text:?}: must have neither tag nor digest")));
+    }
+    Ok(reference.name().clone())
 }
 
 impl wire::Admission {

@@ -46,6 +46,7 @@ pub(super) struct Registry {
     pub(super) no_match: NoMatch,
     pub(super) tag_freshness: String,
     pub(super) default_upstream: Option<String>,
+    pub(super) canaries: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -227,6 +228,7 @@ impl Default for Registry {
             // A tag that moved is seen at once; its digest is what is remembered.
             tag_freshness: "0s".into(),
             default_upstream: None,
+            canaries: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod cosign;
 mod cue;
 mod fleet;
 mod kubernetes;
+mod nodes;
 mod parts;
 
 use std::path::Path;
