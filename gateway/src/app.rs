@@ -273,7 +273,9 @@ fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
             Ok(upstream::Upstream::new(settings)?)
         };
         let connected = connect().map_err(|error| anyhow::anyhow!("upstreams[{index}]: {error:#}"))?;
-        upstreams.add(&Arc::new(connected), &upstream.aliases);
+        let connected = Arc::new(connected);
+        upstreams.add(&connected, &upstream.aliases);
+        upstreams.call(&connected, &upstream.hostnames);
     }
     Ok(upstreams)
 }

@@ -13,6 +13,7 @@ use oci::Host;
 use policies::NoMatch;
 use upstream::{Endpoint, Realm, Url};
 
+pub use crate::hostname::{Hostname, InvalidHostname};
 pub use file::{ConfigError, load};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
@@ -151,6 +152,8 @@ pub struct Upstream {
     pub host: Host,
     /// Other names for the same registry.
     pub aliases: Vec<Host>,
+    /// The names of this gateway that mean it.
+    pub hostnames: Vec<Hostname>,
     /// Where it really is.
     pub endpoint: Endpoint,
     /// The origins, besides the endpoint's own, that may be asked for a token.

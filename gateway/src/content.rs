@@ -16,7 +16,7 @@ use upstream::FetchError;
 
 use crate::fleet::Fleet;
 use crate::place::Place;
-use crate::reply::header_value;
+use crate::reply::{entity_tag, header_value};
 use crate::undecided::with_causes;
 
 /// A manifest that this repository is known to have.
@@ -43,6 +43,8 @@ pub struct Head {
     pub media_type: HeaderValue,
     /// Its digest.
     pub digest: HeaderValue,
+    /// What tells it from other content, which is its digest too.
+    pub entity_tag: HeaderValue,
 }
 
 /// How long links are believed to be there without looking, in seconds: less than they are kept for certain.
@@ -271,6 +273,7 @@ impl Known {
         let head = Head {
             media_type: header_value(manifest.media_type().as_str()),
             digest: header_value(&content.digest().to_string()),
+            entity_tag: entity_tag(content.digest()),
         };
         Ok(Self { content, manifest, judged, artefact, head, linked_at: AtomicU64::new(0) })
     }

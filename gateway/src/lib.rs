@@ -11,6 +11,7 @@ pub mod cue;
 mod decision;
 mod figures;
 mod fleet;
+mod hostname;
 mod image_configs;
 mod listen;
 mod material;

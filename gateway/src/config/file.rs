@@ -1,5 +1,6 @@
 //! From a YAML file and the environment to a [`Config`], or to the path of the key that is wrong.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -168,12 +169,15 @@ impl wire::File {
 
 /// Two upstreams with one name would make it a matter of order which one is asked.
 fn distinct(upstreams: &[Upstream]) -> Result<(), ConfigError> {
-    let mut seen = std::collections::HashSet::new();
+    let (mut seen, mut called) = (HashSet::new(), HashSet::new());
     for (index, upstream) in upstreams.iter().enumerate() {
         for name in std::iter::once(&upstream.host).chain(&upstream.aliases) {
             if !seen.insert(name) {
                 return Err(wrong(format!("upstreams[{index}]"), format!("{name} is named twice")));
             }
+        }
+        if let Some(name) = upstream.hostnames.iter().find(|name| !called.insert(*name)) {
+            return Err(wrong(format!("upstreams[{index}].hostnames"), format!("{name} is named twice")));
         }
     }
     Ok(())
@@ -196,6 +200,7 @@ fn well_known() -> Result<Vec<wire::Upstream>, ConfigError> {
         Ok(wire::Upstream {
             host: (*host).to_owned(),
             aliases: Vec::new(),
+            hostnames: Vec::new(),
             endpoint: None,
             realms: Vec::new(),
             ca: None,
@@ -308,9 +313,11 @@ impl wire::Upstream {
             None => Endpoint::for_host(&host),
         };
         let aliases = self.aliases.iter().map(|alias| parsed(&format!("{key}.aliases"), alias));
+        let hostnames = self.hostnames.iter().map(|name| parsed(&format!("{key}.hostnames"), name));
         let realms = self.realms.iter().map(|realm| parsed(&format!("{key}.realms"), realm));
         Ok(Upstream {
             aliases: aliases.collect::<Result<_, _>>()?,
+            hostnames: hostnames.collect::<Result<_, _>>()?,
             realms: realms.collect::<Result<_, _>>()?,
             endpoint,
             host,

@@ -163,6 +163,8 @@ pub(super) struct Upstream {
     #[serde(default)]
     pub(super) aliases: Vec<String>,
     #[serde(default)]
+    pub(super) hostnames: Vec<String>,
+    #[serde(default)]
     pub(super) endpoint: Option<String>,
     #[serde(default)]
     pub(super) realms: Vec<String>,

@@ -7,9 +7,9 @@ use http::{Response, StatusCode, header};
 use oci::{ArtefactLimits, Digest, Verified};
 
 use super::range::{Wanted, wanted};
-use super::{Ground, Permit, Pull, PullDoor, Refusal, respond};
+use super::{Ground, Permit, Pull, PullDoor, Refusal, conditional, respond};
 use crate::content::ContentError;
-use crate::reply::{Body, header_value, stream, whole};
+use crate::reply::{Body, entity_tag, header_value, stream, whole};
 use crate::verdicts::Source;
 
 impl PullDoor {
@@ -19,12 +19,19 @@ impl PullDoor {
         digest: Digest,
     ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
         let (permit, size) = self.gate.blob(&pull.place, digest).await?;
-        let range = pull.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+        let (reason, tag) = (respond::reason(&permit), entity_tag(digest));
+        if conditional::is_had(pull.headers, &tag) {
+            let digest = header_value(&digest.to_string());
+            let (source, no_match) = (Source::Memory, self.gate.no_match());
+            let response = respond::not_modified(pull, digest, &tag, permit, source, no_match);
+            return Ok((response, reason, source));
+        }
+        // Of HEAD a range is not defined.
+        let range = conditional::range(pull.headers, &tag).filter(|_| !pull.head);
         let wanted = match wanted(range, size) {
             Wanted::Nothing => return Err(Refusal::Range { size }),
             wanted @ (Wanted::Whole | Wanted::Part(_)) => wanted,
         };
-        let reason = respond::reason(&permit);
         let (body, source) = if pull.head {
             (whole(""), Source::Memory)
         } else if matches!(permit.ground(), Ground::Artefact) {
@@ -58,9 +65,8 @@ impl PullDoor {
         headers.insert(header::CONTENT_TYPE, header_value("application/octet-stream"));
         headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
         headers.insert(header::ACCEPT_RANGES, header_value("bytes"));
-        let digest = digest.to_string();
-        headers.insert(header::ETAG, header_value(&format!("\"{digest}\"")));
-        respond::shared_headers(headers, pull, header_value(&digest), source);
+        headers.insert(header::ETAG, entity_tag(digest));
+        respond::content_headers(headers, pull, header_value(&digest.to_string()), source);
         respond::ground(headers, &permit, self.gate.no_match());
         drop(permit);
         response

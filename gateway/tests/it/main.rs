@@ -9,6 +9,7 @@ mod documents;
 mod e2e;
 mod formats;
 mod hostile;
+mod lists;
 mod outage;
 mod policies;
 mod policy_objects;
