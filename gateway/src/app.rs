@@ -27,6 +27,7 @@ use crate::place::Upstreams;
 use crate::pull::{Gate, PullDoor};
 use crate::remote::RemoteFiles;
 use crate::rules::Rules;
+use crate::tags::Beliefs;
 use crate::trust::{self, Repositories};
 use crate::verdicts::Verdicts;
 use crate::{reload, tls};
@@ -98,7 +99,8 @@ impl Core {
         let blobs = Blobs::open(directory, config.storage.limit)?;
         let upstreams = Arc::new(upstreams(config)?);
         let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
-        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), config.registry.tag_freshness);
+        let beliefs = Beliefs { fresh: config.registry.tag_freshness, stale: config.registry.stale_tags };
+        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), beliefs);
         let materials = Materials::new(blobs, &index, fleet.as_ref(), metrics.clone());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let verdicts = Verdicts::new(

@@ -53,6 +53,8 @@ pub struct Registry {
     pub no_match: NoMatch,
     /// How long a tag that was resolved is not asked about again.
     pub tag_freshness: Duration,
+    /// How long after it was last confirmed a tag is believed whose registry cannot be asked; not at all without.
+    pub stale_tags: Option<Duration>,
     /// Where a pull goes that names no registry.
     pub default_upstream: Option<Host>,
 }

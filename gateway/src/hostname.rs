@@ -39,8 +39,8 @@ impl FromStr for Hostname {
 
     fn from_str(text: &str) -> Result<Self, InvalidHostname> {
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        let port = name.contains(':') && !name.starts_with('[');
-        if port || name.parse::<Host>().is_err() {
+        let has_port = if name.starts_with('[') { !name.ends_with(']') } else { name.contains(':') };
+        if has_port || name.parse::<Host>().is_err() {
             return Err(InvalidHostname);
         }
         Ok(Self(name.into()))

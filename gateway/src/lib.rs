@@ -23,6 +23,7 @@ mod remote;
 mod reply;
 pub mod rules;
 mod search;
+mod tags;
 mod telemetry;
 mod tls;
 pub mod trust;

@@ -23,6 +23,7 @@ use crate::hostname::Hostname;
 use crate::metrics::Metrics;
 use crate::place::{Place, Upstreams};
 use crate::reply::{Body, whole};
+use crate::tags::Resolved;
 use crate::verdicts::Source;
 
 use self::query::Query;
@@ -187,11 +188,11 @@ impl PullDoor {
         pull: &Pull<'_>,
         version: &TagOrDigest,
     ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
-        let digest = match version {
-            TagOrDigest::Digest(digest) => *digest,
+        let resolved = match version {
+            TagOrDigest::Digest(digest) => Resolved { digest: *digest, stale: None },
             TagOrDigest::Tag(tag) => self.content.resolve(&pull.place, tag).await?,
         };
-        let (mut known, mut source) = self.known(pull, digest).await?;
+        let (mut known, mut source) = self.known(pull, resolved.digest).await?;
         if let TagOrDigest::Tag(tag) = version
             && let Some(images) = accept::instead_of(known.manifest.media_type(), pull.headers)
         {
@@ -204,7 +205,11 @@ impl PullDoor {
         self.content.link(&pull.place, &known).await;
         let source = if source == Source::Memory { permit.source() } else { source };
         let reason = respond::reason(&permit);
-        Ok((respond::manifest(pull, &known, permit, source, self.gate.no_match()), reason, source))
+        let mut response = respond::manifest(pull, &known, permit, source, self.gate.no_match());
+        if let Some(age) = resolved.stale {
+            respond::mark_stale(&mut response, age);
+        }
+        Ok((response, reason, source))
     }
 
     async fn known(&self, pull: &Pull<'_>, digest: Digest) -> Result<(Arc<Known>, Source), ContentError> {

@@ -212,12 +212,13 @@ fn well_known() -> Result<Vec<wire::Upstream>, ConfigError> {
 
 impl wire::Registry {
     fn into_registry(self) -> Result<Registry, ConfigError> {
-        let default_upstream = self.default_upstream;
+        let (default_upstream, stale_tags) = (self.default_upstream, self.stale_tags.r#for);
         Ok(Registry {
             listen: parsed("registry.listen", &self.listen)?,
             tls: self.tls.map(|tls| tls.into_files("registry.tls")).transpose()?,
             no_match: self.no_match.into(),
             tag_freshness: duration("registry.tagFreshness", &self.tag_freshness)?,
+            stale_tags: stale_tags.map(|stale| duration("registry.staleTags.for", &stale)).transpose()?,
             default_upstream: default_upstream
                 .map(|host| parsed::<Host>("registry.defaultUpstream", &host))
                 .transpose()?,

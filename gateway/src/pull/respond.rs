@@ -1,5 +1,7 @@
 //! Answers that carry content. Each takes the permit that lets it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use policies::NoMatch;
@@ -112,6 +114,14 @@ fn shared_headers(headers: &mut HeaderMap, pull: &Pull<'_>, source: Source) {
     if let Some(namespace) = pull.query.namespace() {
         headers.insert("oci-namespace", header_value(namespace));
     }
+}
+
+/// Says that the tag which led here was taken for what it meant this long ago.
+pub(super) fn mark_stale(response: &mut Response<Body>, age: Duration) {
+    let headers = response.headers_mut();
+    headers.insert("countersign-stale", age.as_secs().into());
+    let text = "110 - \"the registry cannot be asked, this is what the tag last meant\"";
+    headers.append(header::WARNING, HeaderValue::from_static(text));
 }
 
 /// Why it may be had, and what would have been denied.

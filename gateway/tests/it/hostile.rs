@@ -247,3 +247,35 @@ async fn oversized_and_malformed_manifests_are_refused_and_change_nothing() {
     }
     assert_eq!(gateway.get(&format!("/v2/{HOST}/acme/app/manifests/v1")).await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_in_an_index_opens_its_images_and_a_third_one_does_not() {
+    let stage = Stage::new().await;
+    let index = index_of(&[Image::random(1)]);
+    let around = |digest: Digest, size: usize| {
+        let entry = json!({"mediaType": MediaType::OCI_INDEX, "digest": digest, "size": size});
+        Bytes::from(
+            json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": [entry]}).to_string(),
+        )
+    };
+    let second = around(index.digest(), index.manifest.len());
+    let third = around(Digest::of(&second), second.len());
+    let repositories = [("acme/two", &second, 200), ("acme/three", &third, 403)];
+    for (repository, signed, _) in repositories {
+        index.push_to(&stage.origin, repository, None);
+        for bytes in [&second, &third] {
+            stage.origin.put_manifest(repository, None, MediaType::OCI_INDEX, bytes.clone());
+        }
+        stage.sign(repository, &Digest::of(signed), &release());
+    }
+    let gateway = stage.gateway().await;
+    for (repository, signed, opens) in repositories {
+        let get = async |digest: Digest| {
+            gateway.get(&format!("/v2/{HOST}/{repository}/manifests/{digest}")).await.status.as_u16()
+        };
+        for digest in [Digest::of(signed), Digest::of(&second), index.digest()] {
+            assert_eq!(get(digest).await, 200, "{repository}");
+        }
+        assert_eq!(get(index.images[0].digest()).await, opens, "{repository}");
+    }
+}

@@ -18,4 +18,5 @@ mod pull;
 mod real_images;
 mod remote;
 mod stage;
+mod tags;
 mod trust;
