@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use cache::{Blobs, Index};
 use hyper::body::Incoming;
+use oci::Digest;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -47,6 +48,8 @@ pub struct Core {
     pub metrics: Arc<Metrics>,
     fleet: Option<Fleet>,
     rules: Arc<ArcSwap<Rules>>,
+    /// The digest of the revocations among them, for those who have to know when it changes.
+    revocations: watch::Sender<Digest>,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
 }
@@ -102,6 +105,7 @@ impl Core {
         let beliefs = Beliefs { fresh: config.registry.tag_freshness, stale: config.registry.stale_tags };
         let content = Content::new(blobs.clone(), &index, fleet.as_ref(), beliefs);
         let materials = Materials::new(blobs, &index, fleet.as_ref(), metrics.clone());
+        let revocations = watch::Sender::new(rules.policies.revoked());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let verdicts = Verdicts::new(
             rules.clone(),
@@ -113,7 +117,7 @@ impl Core {
             fleet.as_ref(),
             metrics.clone(),
         );
-        Ok(Self { content, verdicts, upstreams, metrics, fleet, rules, repositories, remote })
+        Ok(Self { content, verdicts, upstreams, metrics, fleet, rules, revocations, repositories, remote })
     }
 }
 
@@ -176,8 +180,9 @@ impl App {
         let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
         app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));
+        let in_force = reload::InForce { rules: core.rules, revocations: core.revocations };
         let reloading =
-            reload::watch(config, core.rules, core.repositories, core.remote, core.metrics, until(stopped));
+            reload::watch(config, in_force, core.repositories, core.remote, core.metrics, until(stopped));
         app.tasks.push(tokio::spawn(reloading));
         readiness.open();
         Ok(app)
@@ -197,6 +202,7 @@ impl App {
             core.content.clone(),
             core.upstreams.clone(),
             decisions.clone(),
+            core.revocations.subscribe(),
             core.metrics.clone(),
         ));
         self.open(door, stopped, move |request| {

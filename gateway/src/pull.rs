@@ -3,6 +3,7 @@
 mod accept;
 mod blob;
 mod conditional;
+mod cut;
 mod gate;
 mod query;
 mod range;
@@ -27,6 +28,7 @@ use crate::tags::Resolved;
 use crate::verdicts::Source;
 
 use self::query::Query;
+pub(crate) use cut::Revocations;
 pub(crate) use gate::{Gate, Ground, Permit};
 pub(crate) use refusal::Refusal;
 
@@ -36,6 +38,7 @@ pub(crate) struct PullDoor {
     content: Arc<Content>,
     upstreams: Arc<Upstreams>,
     decisions: Arc<Decisions>,
+    revocations: Revocations,
     metrics: Arc<Metrics>,
 }
 
@@ -97,9 +100,10 @@ impl PullDoor {
         content: Arc<Content>,
         upstreams: Arc<Upstreams>,
         decisions: Arc<Decisions>,
+        revocations: Revocations,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { gate, content, upstreams, decisions, metrics }
+        Self { gate, content, upstreams, decisions, revocations, metrics }
     }
 
     /// Answers one request. Dropping the future ends nothing that others wait for.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use oci::Digest;
+use tokio::sync::watch;
 
 use crate::config::{Config, TrustSource};
 use crate::metrics::Metrics;
@@ -19,11 +21,19 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How often they are read even if nothing seems to have changed: not every file system keeps exact times.
 const EVERY: u32 = 60;
 
+/// What is in force, and who is told of changes.
+pub(crate) struct InForce {
+    /// Policies, revocations and trust roots.
+    pub(crate) rules: Arc<ArcSwap<Rules>>,
+    /// The digest of the revocations among them. It changes after they do.
+    pub(crate) revocations: watch::Sender<Digest>,
+}
+
 /// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a
 /// trust root has come, or a file that a policy names.
 pub(crate) async fn watch(
     config: Config,
-    rules: Arc<ArcSwap<Rules>>,
+    in_force: InForce,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
     metrics: Arc<Metrics>,
@@ -55,7 +65,7 @@ pub(crate) async fn watch(
         };
         complaint = match loaded {
             Ok(loaded) => {
-                replace(&rules, loaded, &metrics);
+                replace(&in_force, loaded, &metrics);
                 None
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
@@ -86,8 +96,8 @@ fn mark(path: PathBuf) -> Option<Mark> {
     Some((path, file.modified().ok(), file.len(), file.ino()))
 }
 
-fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
-    if loaded.revision() == rules.load().revision() {
+fn replace(in_force: &InForce, loaded: Rules, metrics: &Metrics) {
+    if loaded.revision() == in_force.rules.load().revision() {
         return;
     }
     metrics.reloaded(Ok(&loaded.policies));
@@ -95,7 +105,9 @@ fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
         tracing::warn!(policy, why, "a policy cannot be used, and denies what it speaks of");
     }
     tracing::info!(policies = loaded.policies.len(), revision = %loaded.revision(), "new rules are in force");
-    rules.store(Arc::new(loaded));
+    let revoked = loaded.policies.revoked();
+    in_force.rules.store(Arc::new(loaded));
+    in_force.revocations.send_if_modified(|before| std::mem::replace(before, revoked) != revoked);
 }
 
 /// Says once what is wrong, not every time that it is read.

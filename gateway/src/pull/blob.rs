@@ -2,10 +2,14 @@
 
 use std::ops::Range;
 
-use cache::{FillError, Filling, Origin};
+use bytes::Bytes;
+use cache::{FillError, Filling, Origin, ReadError};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http::{Response, StatusCode, header};
 use oci::{ArtefactLimits, Digest, Verified};
 
+use super::cut::Download;
 use super::range::{Wanted, wanted};
 use super::{Ground, Permit, Pull, PullDoor, Refusal, conditional, respond};
 use crate::content::ContentError;
@@ -18,6 +22,9 @@ impl PullDoor {
         pull: &Pull<'_>,
         digest: Digest,
     ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
+        // From before the gate looks: what is revoked meanwhile is seen by the gate or heard of here.
+        let mut revocations = self.revocations.clone();
+        revocations.mark_unchanged();
         let (permit, size) = self.gate.blob(&pull.place, digest).await?;
         let (reason, tag) = (respond::reason(&permit), entity_tag(digest));
         if conditional::is_had(pull.headers, &tag) {
@@ -38,7 +45,9 @@ impl PullDoor {
             let content = self.signature(pull, digest).await?;
             (whole(content.bytes().slice(as_slice(&part(&wanted, size)))), Source::Memory)
         } else {
-            self.stream(pull, digest, size, part(&wanted, size)).await?
+            let download = Download::new(self.gate.clone(), pull.place.clone(), digest, &permit);
+            let (content, source) = self.stream(pull, digest, size, part(&wanted, size)).await?;
+            (stream(download.guard(content, revocations)), source)
         };
         Ok((self.blob_response(pull, digest, size, &wanted, body, permit, source), reason, source))
     }
@@ -80,10 +89,10 @@ impl PullDoor {
         digest: Digest,
         size: u64,
         range: Range<u64>,
-    ) -> Result<(Body, Source), Refusal> {
+    ) -> Result<(BoxStream<'static, Result<Bytes, ReadError>>, Source), Refusal> {
         // A manifest that says another size than the content has gets what is wrong said, not a part for the whole.
         if let Some(blob) = self.content.blobs().find(&digest).await.filter(|blob| blob.size() == size) {
-            return Ok((stream(blob.read(range)), Source::Memory));
+            return Ok((blob.read(range).boxed(), Source::Memory));
         }
         let mut filling = self.fill(pull, digest, size);
         if let Err(error) = filling.started().await {
@@ -95,7 +104,7 @@ impl PullDoor {
             filling = self.fill(pull, digest, size);
             filling.started().await.map_err(Refusal::Blob)?;
         }
-        Ok((stream(filling.read(range)), Source::Registry))
+        Ok((filling.read(range).boxed(), Source::Registry))
     }
 
     fn fill(&self, pull: &Pull<'_>, digest: Digest, size: u64) -> Filling {

@@ -17,6 +17,7 @@ mod policy_test;
 mod pull;
 mod real_images;
 mod remote;
+mod revoked;
 mod stage;
 mod tags;
 mod trust;
