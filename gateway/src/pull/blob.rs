@@ -26,6 +26,10 @@ impl PullDoor {
         let mut revocations = self.revocations.clone();
         revocations.mark_unchanged();
         let (permit, size) = self.gate.blob(&pull.place, digest).await?;
+        let signature = match permit.ground() {
+            Ground::Artefact => Some(self.signature(pull, digest, size).await?),
+            Ground::Judged(_) | Ground::Descent(_) | Ground::ReferrersList => None,
+        };
         let (reason, tag) = (respond::reason(&permit), entity_tag(digest));
         if conditional::is_had(pull.headers, &tag) {
             let digest = header_value(&digest.to_string());
@@ -39,15 +43,14 @@ impl PullDoor {
             Wanted::Nothing => return Err(Refusal::Range { size }),
             wanted @ (Wanted::Whole | Wanted::Part(_)) => wanted,
         };
-        let (body, source) = if pull.head {
-            (whole(""), Source::Memory)
-        } else if matches!(permit.ground(), Ground::Artefact) {
-            let content = self.signature(pull, digest).await?;
-            (whole(content.bytes().slice(as_slice(&part(&wanted, size)))), Source::Memory)
-        } else {
-            let download = Download::new(self.gate.clone(), pull.place.clone(), digest, &permit);
-            let (content, source) = self.stream(pull, digest, size, part(&wanted, size)).await?;
-            (stream(download.guard(content, revocations)), source)
+        let (body, source) = match signature {
+            _ if pull.head => (whole(""), Source::Memory),
+            Some(content) => (whole(content.bytes().slice(as_slice(&part(&wanted, size)))), Source::Memory),
+            None => {
+                let download = Download::new(self.gate.clone(), pull.place.clone(), digest, &permit);
+                let (content, source) = self.stream(pull, digest, size, part(&wanted, size)).await?;
+                (stream(download.guard(content, revocations)), source)
+            }
         };
         Ok((self.blob_response(pull, digest, size, &wanted, body, permit, source), reason, source))
     }
@@ -115,9 +118,9 @@ impl PullDoor {
         })
     }
 
-    /// A part of a signature artefact, read whole and looked at: a manifest that calls a layer of an image a signature
-    /// gets nothing out.
-    async fn signature(&self, pull: &Pull<'_>, digest: Digest) -> Result<Verified, Refusal> {
+    /// A part of a signature artefact, read whole and looked at: a manifest that calls a layer of an image a signature,
+    /// or says another size than the content has, gets nothing out.
+    async fn signature(&self, pull: &Pull<'_>, digest: Digest, size: u64) -> Result<Verified, Refusal> {
         let limit = ArtefactLimits::default().part;
         let blobs = self.content.blobs();
         let kept = blobs.read(&digest, limit).await.ok().flatten();
@@ -129,7 +132,8 @@ impl PullDoor {
                 fetched.map_err(ContentError::Fetch)?
             }
         };
-        if serde_json::from_slice::<serde::de::IgnoredAny>(content.bytes()).is_err() {
+        let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(content.bytes()).is_ok();
+        if content.bytes().len() as u64 != size || !is_json() {
             return Err(Refusal::NoSignature);
         }
         // Not being able to keep it costs the next one who asks a fetch, and nothing else.

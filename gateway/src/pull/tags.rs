@@ -29,7 +29,7 @@ impl PullDoor {
         let (page, next) = wanted.cut(page, &pull.query)?;
         let list = List {
             media_type: "application/json",
-            bytes: in_the_words_of(pull.name.as_str(), page).into(),
+            bytes: in_the_words_of(pull.name.as_str(), page),
             next,
             filtered: false,
         };

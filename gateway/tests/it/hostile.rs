@@ -111,7 +111,35 @@ async fn a_layer_that_is_called_a_signature_is_not_served() {
     for layer in &image.layers {
         let path = format!("/v2/{HOST}/acme/app/blobs/{}", Digest::of(layer));
         assert_eq!(gateway.get(&path).await.status, 404);
+        assert_eq!(gateway.head(&path).await.status, 404);
         assert_eq!(gateway.request(Method::GET, &path, &[("range", "bytes=0-3")]).await.status, 404);
+        let tag = format!("\"{}\"", Digest::of(layer));
+        assert_eq!(gateway.request(Method::GET, &path, &[("if-none-match", &tag)]).await.status, 404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_of_another_size_than_its_manifest_says_is_not_served() {
+    let stage = Stage::new().await;
+    let payload = Bytes::from_static(b"{}");
+    for (tag, size) in [("longer", 20_000), ("shorter", 1)] {
+        let part =
+            json!({"mediaType": MediaType::SIMPLE_SIGNING, "digest": Digest::of(&payload), "size": size});
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": part, "layers": [part],
+        });
+        let repository = format!("acme/{tag}");
+        stage.origin.put_blob(&repository, payload.clone());
+        let bytes = Bytes::from(manifest.to_string());
+        stage.origin.put_manifest(&repository, Some(tag), MediaType::OCI_MANIFEST, bytes);
+    }
+    let gateway = stage.gateway().await;
+    for tag in ["longer", "shorter"] {
+        assert_eq!(gateway.get(&format!("/v2/{HOST}/acme/{tag}/manifests/{tag}")).await.status, 200);
+        let path = format!("/v2/{HOST}/acme/{tag}/blobs/{}", Digest::of(&payload));
+        for headers in [&[][..], &[("range", "bytes=1-9999")]] {
+            assert_eq!(gateway.request(Method::GET, &path, headers).await.status, 404, "{tag} {headers:?}");
+        }
     }
 }
 

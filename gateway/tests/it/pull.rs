@@ -154,6 +154,19 @@ async fn content_is_found_under_both_its_addresses() {
     assert_eq!((reply.status.as_u16(), reply.bytes()), (200, &image.manifest));
     assert_eq!(reply.header("docker-content-digest"), sha512(&image.manifest).to_string());
     assert_eq!(gateway.get(&path(sha512(&unsigned.manifest))).await.status, 403);
+
+    // And an image may name its parts by either.
+    let mut manifest: serde_json::Value = serde_json::from_slice(&image.manifest).unwrap();
+    manifest["layers"][0]["digest"] = json!(sha512(&image.layers[0]));
+    let bytes = bytes::Bytes::from(manifest.to_string());
+    let digest = stage.origin.put_manifest("acme/app", Some("v3"), MediaType::OCI_MANIFEST, bytes);
+    stage.sign("acme/app", &digest, &release());
+    assert_eq!(gateway.get(&path(digest)).await.status, 200);
+    let layer = format!("/v2/{HOST}/acme/app/blobs/{}", sha512(&image.layers[0]));
+    let reply = gateway.get(&layer).await;
+    assert_eq!((reply.status.as_u16(), reply.bytes()), (200, &image.layers[0]));
+    let part = gateway.request(Method::GET, &layer, &[("range", "bytes=-4")]).await;
+    assert_eq!((part.status.as_u16(), part.bytes().len()), (206, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
