@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use cache::{Blobs, Index};
 use hyper::body::Incoming;
+use oci::Digest;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -28,6 +29,7 @@ use crate::place::Upstreams;
 use crate::pull::{Gate, PullDoor};
 use crate::remote::RemoteFiles;
 use crate::rules::Rules;
+use crate::tags::Beliefs;
 use crate::tls::Shown;
 use crate::trust::{self, Repositories};
 use crate::verdicts::Verdicts;
@@ -48,6 +50,8 @@ pub struct Core {
     pub metrics: Arc<Metrics>,
     fleet: Option<Fleet>,
     rules: Arc<ArcSwap<Rules>>,
+    /// The digest of the revocations among them, for those who have to know when it changes.
+    revocations: watch::Sender<Digest>,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
     cluster: Option<Arc<Cluster>>,
@@ -104,8 +108,10 @@ impl Core {
         let blobs = Blobs::open(directory, config.storage.limit)?;
         let upstreams = Arc::new(upstreams(config)?);
         let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
-        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), config.registry.tag_freshness);
+        let beliefs = Beliefs { fresh: config.registry.tag_freshness, stale: config.registry.stale_tags };
+        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), beliefs);
         let materials = Materials::new(blobs, &index, fleet.as_ref(), metrics.clone());
+        let revocations = watch::Sender::new(rules.policies.revoked());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let verdicts = Verdicts::new(
             rules.clone(),
@@ -118,7 +124,18 @@ impl Core {
             metrics.clone(),
         );
         let cluster = config.policies.kubernetes.as_ref().map(|settings| Cluster::new(config, settings));
-        Ok(Self { content, verdicts, upstreams, metrics, fleet, rules, repositories, remote, cluster })
+        Ok(Self {
+            content,
+            verdicts,
+            upstreams,
+            metrics,
+            fleet,
+            rules,
+            revocations,
+            repositories,
+            remote,
+            cluster,
+        })
     }
 }
 
@@ -202,9 +219,10 @@ impl App {
             let running = cluster.clone().run(core.metrics.clone(), shown, until(stopped.clone()));
             app.tasks.push(tokio::spawn(running));
         }
+        let in_force = reload::InForce { rules: core.rules, revocations: core.revocations };
         let reloading = reload::watch(
             config,
-            core.rules,
+            in_force,
             core.repositories,
             core.remote,
             core.cluster,
@@ -230,6 +248,7 @@ impl App {
             core.content.clone(),
             core.upstreams.clone(),
             decisions.clone(),
+            core.revocations.subscribe(),
             core.metrics.clone(),
         ));
         self.open(door, stopped, move |request| {
@@ -308,7 +327,9 @@ fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
             Ok(upstream::Upstream::new(settings)?)
         };
         let connected = connect().map_err(|error| anyhow::anyhow!("upstreams[{index}]: {error:#}"))?;
-        upstreams.add(&Arc::new(connected), &upstream.aliases);
+        let connected = Arc::new(connected);
+        upstreams.add(&connected, &upstream.aliases);
+        upstreams.call(&connected, &upstream.hostnames);
     }
     config.registry.canaries.iter().for_each(|name| upstreams.deny(name));
     Ok(upstreams)

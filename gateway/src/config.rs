@@ -13,6 +13,7 @@ use oci::{Host, Name};
 use policies::NoMatch;
 use upstream::{Endpoint, Realm, Url};
 
+pub use crate::hostname::{Hostname, InvalidHostname};
 pub use file::{ConfigError, load};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
@@ -52,6 +53,8 @@ pub struct Registry {
     pub no_match: NoMatch,
     /// How long a tag that was resolved is not asked about again.
     pub tag_freshness: Duration,
+    /// How long after it was last confirmed a tag is believed whose registry cannot be asked; not at all without.
+    pub stale_tags: Option<Duration>,
     /// Where a pull goes that names no registry.
     pub default_upstream: Option<Host>,
     /// Images that are always denied, besides the one that is in every registry.
@@ -168,6 +171,8 @@ pub struct Upstream {
     pub host: Host,
     /// Other names for the same registry.
     pub aliases: Vec<Host>,
+    /// The names of this gateway that mean it.
+    pub hostnames: Vec<Hostname>,
     /// Where it really is.
     pub endpoint: Endpoint,
     /// The origins, besides the endpoint's own, that may be asked for a token.

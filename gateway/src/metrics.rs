@@ -232,6 +232,11 @@ fn describe() {
         "countersign_pulls_total",
         "Requests at the pull door, by how far back the answer came from"
     );
+    describe_counter!(
+        "countersign_stale_tags_total",
+        "Tags that were taken for what they last meant, because their registry could not be asked"
+    );
+    describe_counter!("countersign_streams_cut_total", "Downloads that were cut because of a revocation");
     describe_histogram!("countersign_admission_seconds", Unit::Seconds, "Time to answer an admission review");
     describe_counter!("countersign_reviews_total", "Admission reviews answered");
     describe_histogram!("countersign_verification_seconds", Unit::Seconds, "Time to check one signature");

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use oci::Digest;
 use policies::Problem;
+use tokio::sync::watch;
 
 use crate::config::{Config, TrustSource};
 use crate::kubernetes::Cluster;
@@ -21,11 +23,19 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How often they are read even if nothing seems to have changed: not every file system keeps exact times.
 const EVERY: u32 = 60;
 
+/// What is in force, and who is told of changes.
+pub(crate) struct InForce {
+    /// Policies, revocations and trust roots.
+    pub(crate) rules: Arc<ArcSwap<Rules>>,
+    /// The digest of the revocations among them. It changes after they do.
+    pub(crate) revocations: watch::Sender<Digest>,
+}
+
 /// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a
 /// trust root has come, or a file that a policy names.
 pub(crate) async fn watch(
     config: Config,
-    rules: Arc<ArcSwap<Rules>>,
+    in_force: InForce,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
     cluster: Option<Arc<Cluster>>,
@@ -63,7 +73,7 @@ pub(crate) async fn watch(
         };
         complaint = match loaded {
             Ok((loaded, problems)) => {
-                replace(&rules, loaded, &metrics);
+                replace(&in_force, loaded, &metrics);
                 deplore(&problems, complaint)
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
@@ -94,14 +104,14 @@ fn mark(path: PathBuf) -> Option<Mark> {
     Some((path, file.modified().ok(), file.len(), file.ino()))
 }
 
-fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
-    let (before, now) = (rules.load().in_force(), loaded.in_force());
-    if loaded.revision() == rules.load().revision() && before.is_ok() == now.is_ok() {
+fn replace(in_force: &InForce, loaded: Rules, metrics: &Metrics) {
+    let (before, now) = (in_force.rules.load().in_force(), loaded.in_force());
+    if loaded.revision() == in_force.rules.load().revision() && before.is_ok() == now.is_ok() {
         return;
     }
     if let Err(why) = now {
         tracing::warn!(%why, "nothing is allowed");
-        rules.store(Arc::new(loaded));
+        in_force.rules.store(Arc::new(loaded));
         return;
     }
     metrics.reloaded(Ok(&loaded.policies));
@@ -109,7 +119,9 @@ fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
         tracing::warn!(policy, why, "a policy cannot be used, and denies what it speaks of");
     }
     tracing::info!(policies = loaded.policies.len(), revision = %loaded.revision(), "new rules are in force");
-    rules.store(Arc::new(loaded));
+    let revoked = loaded.policies.revoked();
+    in_force.rules.store(Arc::new(loaded));
+    in_force.revocations.send_if_modified(|before| std::mem::replace(before, revoked) != revoked);
 }
 
 /// Resolves once the objects of a cluster are to be read again.

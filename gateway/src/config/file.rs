@@ -1,5 +1,6 @@
 //! From a YAML file and the environment to a [`Config`], or to the path of the key that is wrong.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -164,12 +165,15 @@ impl wire::File {
 
 /// Two upstreams with one name would make it a matter of order which one is asked.
 fn distinct(upstreams: &[Upstream]) -> Result<(), ConfigError> {
-    let mut seen = std::collections::HashSet::new();
+    let (mut seen, mut called) = (HashSet::new(), HashSet::new());
     for (index, upstream) in upstreams.iter().enumerate() {
         for name in std::iter::once(&upstream.host).chain(&upstream.aliases) {
             if !seen.insert(name) {
                 return Err(wrong(format!("upstreams[{index}]"), format!("{name} is named twice")));
             }
+        }
+        if let Some(name) = upstream.hostnames.iter().find(|name| !called.insert(*name)) {
+            return Err(wrong(format!("upstreams[{index}].hostnames"), format!("{name} is named twice")));
         }
     }
     Ok(())
@@ -192,6 +196,7 @@ fn well_known() -> Result<Vec<wire::Upstream>, ConfigError> {
         Ok(wire::Upstream {
             host: (*host).to_owned(),
             aliases: Vec::new(),
+            hostnames: Vec::new(),
             endpoint: None,
             realms: Vec::new(),
             ca: None,
@@ -203,12 +208,13 @@ fn well_known() -> Result<Vec<wire::Upstream>, ConfigError> {
 
 impl wire::Registry {
     fn into_registry(self) -> Result<Registry, ConfigError> {
-        let default_upstream = self.default_upstream;
+        let (default_upstream, stale_tags) = (self.default_upstream, self.stale_tags.r#for);
         Ok(Registry {
             listen: parsed("registry.listen", &self.listen)?,
             tls: self.tls.map(|tls| tls.into_files("registry.tls")).transpose()?,
             no_match: self.no_match.into(),
             tag_freshness: duration("registry.tagFreshness", &self.tag_freshness)?,
+            stale_tags: stale_tags.map(|stale| duration("registry.staleTags.for", &stale)).transpose()?,
             default_upstream: default_upstream
                 .map(|host| parsed::<Host>("registry.defaultUpstream", &host))
                 .transpose()?,
@@ -332,9 +338,11 @@ impl wire::Upstream {
             None => Endpoint::for_host(&host),
         };
         let aliases = self.aliases.iter().map(|alias| parsed(&format!("{key}.aliases"), alias));
+        let hostnames = self.hostnames.iter().map(|name| parsed(&format!("{key}.hostnames"), name));
         let realms = self.realms.iter().map(|realm| parsed(&format!("{key}.realms"), realm));
         Ok(Upstream {
             aliases: aliases.collect::<Result<_, _>>()?,
+            hostnames: hostnames.collect::<Result<_, _>>()?,
             realms: realms.collect::<Result<_, _>>()?,
             endpoint,
             host,

@@ -8,11 +8,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, header};
-use http_body_util::Empty;
+use http::{HeaderMap, Request, header};
+use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use oci::{Digest, MediaType};
+use oci::{Digest, MANIFEST_ACCEPT, MediaType};
 
 use crate::stage::HOST;
 
@@ -46,6 +46,29 @@ pub(super) async fn status(url: &str) -> u16 {
     let request = Request::get(url).header(header::ACCEPT, MediaType::OCI_MANIFEST);
     let client = Client::builder(TokioExecutor::new()).build_http();
     client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap().status().as_u16()
+}
+
+/// An answer, read whole.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// What a registry answers to a GET of this URL by somebody who takes every manifest.
+pub(super) async fn get(url: &str) -> Answer {
+    let request = Request::get(url).header(header::ACCEPT, MANIFEST_ACCEPT);
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 pub(super) fn free_address() -> SocketAddr {
@@ -115,7 +138,7 @@ impl Origin {
             "the log does not show who reads: {reads:?}"
         );
         for line in reads {
-            for client in ["skopeo", "containerd", "containers/", "libpod", "podman"] {
+            for client in ["skopeo", "containerd", "containers/", "libpod/", "podman"] {
                 assert!(!line.contains(client), "{line}");
             }
         }
