@@ -298,7 +298,7 @@ mod tests {
             (Some("ghcr.io"), "ghcr.io/acme/sentinel"),
             (Some("evil.example"), "countersign/canary"),
         ] {
-            let routed = upstreams.route(ns, &repository.parse().unwrap()).err();
+            let routed = upstreams.route(ns, None, &repository.parse().unwrap()).err();
             assert_eq!(routed, Some(Unrouted::Canary), "{ns:?} {repository}");
         }
         for text in [

@@ -134,7 +134,8 @@ impl AdmissionDoor {
         };
         if self.upstreams.is_canary(reference.name()) {
             self.metrics.canary_reviewed();
-            return Outcome::Refused(format!("{} is the canary, which is always denied", image.text));
+            let message = format!("{} is the canary, which is always denied", image.text);
+            return Outcome::Refused(message).into();
         }
         let name = self.upstreams.canonical(reference.name());
         let resolved = match reference.digest() {
