@@ -21,6 +21,7 @@ use crate::cue::Cue;
 use crate::decision::Decisions;
 use crate::figures::Figures;
 use crate::fleet::Fleet;
+use crate::kubernetes::Cluster;
 use crate::listen::Door;
 use crate::material::Materials;
 use crate::metrics::{self, Metrics};
@@ -29,6 +30,7 @@ use crate::pull::{Gate, PullDoor};
 use crate::remote::RemoteFiles;
 use crate::rules::Rules;
 use crate::tags::Beliefs;
+use crate::tls::Shown;
 use crate::trust::{self, Repositories};
 use crate::verdicts::Verdicts;
 use crate::{reload, tls};
@@ -52,6 +54,7 @@ pub struct Core {
     revocations: watch::Sender<Digest>,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
+    cluster: Option<Arc<Cluster>>,
 }
 
 /// A gateway that answers.
@@ -77,7 +80,10 @@ impl Core {
     pub fn build(config: &Config) -> anyhow::Result<Self> {
         let repositories = Repositories::new(&config.storage.path, config.trust.refresh)?;
         let remote = RemoteFiles::new(&config.storage.path)?;
-        let (rules, problems) = Rules::load_first(config, &repositories, &remote)?;
+        let (rules, problems) = match &config.policies.kubernetes {
+            Some(_) => (Rules::withheld("policies are not synced"), Vec::new()),
+            None => Rules::load_first(config, &repositories, &remote)?,
+        };
         for problem in &problems {
             tracing::error!(%problem, "a policy is wrong, and denies what it speaks of");
         }
@@ -117,7 +123,19 @@ impl Core {
             fleet.as_ref(),
             metrics.clone(),
         );
-        Ok(Self { content, verdicts, upstreams, metrics, fleet, rules, revocations, repositories, remote })
+        let cluster = config.policies.kubernetes.as_ref().map(|settings| Cluster::new(config, settings));
+        Ok(Self {
+            content,
+            verdicts,
+            upstreams,
+            metrics,
+            fleet,
+            rules,
+            revocations,
+            repositories,
+            remote,
+            cluster,
+        })
     }
 }
 
@@ -150,9 +168,10 @@ impl App {
             Some(files) => (tls::from_files(files)?, None),
             None => (tls::of_our_own(&config.storage.path)?, Some(config.storage.path.join("ca.pem"))),
         };
+        let registry_server = registry_tls.as_ref().map(Shown::server).transpose()?;
         let registry =
-            Door::bind(config.registry.listen, registry_tls).await.map_err(bind("registry.listen"))?;
-        let admission = Door::bind(config.admission.listen, Some(admission_tls))
+            Door::bind(config.registry.listen, registry_server).await.map_err(bind("registry.listen"))?;
+        let admission = Door::bind(config.admission.listen, Some(admission_tls.server()?))
             .await
             .map_err(bind("admission.listen"))?;
         let admin = Door::bind(config.admin, None).await.map_err(bind("admin.listen"))?;
@@ -172,7 +191,13 @@ impl App {
         app.open_admission(admission, &config, &core, &decisions, stopped.clone());
         let shared = core.fleet.as_ref().map(|fleet| fleet.shared().clone());
         let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared);
-        let admin_door = Arc::new(Admin::new(readiness.clone(), core.rules.clone(), handle, figures));
+        let admin_door = Arc::new(Admin::new(
+            readiness.clone(),
+            core.rules.clone(),
+            core.cluster.clone(),
+            handle,
+            figures,
+        ));
         app.open(admin, stopped.clone(), move |request| {
             let admin_door = admin_door.clone();
             async move { admin_door.answer(&request) }
@@ -180,9 +205,30 @@ impl App {
         let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
         app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));
+        for (shown, files) in [
+            (registry_tls, config.registry.tls.clone()),
+            (Some(admission_tls.clone()), config.admission.tls.clone()),
+        ] {
+            if let (Some(shown), Some(files)) = (shown, files) {
+                app.tasks.push(tokio::spawn(shown.follow(files, until(stopped.clone()))));
+            }
+        }
+        if let Some(cluster) = &core.cluster {
+            // Where no certificate is configured, the replicas share one.
+            let shown = config.admission.tls.is_none().then_some(admission_tls);
+            let running = cluster.clone().run(core.metrics.clone(), shown, until(stopped.clone()));
+            app.tasks.push(tokio::spawn(running));
+        }
         let in_force = reload::InForce { rules: core.rules, revocations: core.revocations };
-        let reloading =
-            reload::watch(config, in_force, core.repositories, core.remote, core.metrics, until(stopped));
+        let reloading = reload::watch(
+            config,
+            in_force,
+            core.repositories,
+            core.remote,
+            core.cluster,
+            core.metrics,
+            until(stopped),
+        );
         app.tasks.push(tokio::spawn(reloading));
         readiness.open();
         Ok(app)
@@ -285,5 +331,6 @@ fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
         upstreams.add(&connected, &upstream.aliases);
         upstreams.call(&connected, &upstream.hostnames);
     }
+    config.registry.canaries.iter().for_each(|name| upstreams.deny(name));
     Ok(upstreams)
 }

@@ -1,6 +1,6 @@
 //! Where an image is: a name, and the registry that we may ask for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use oci::{Host, Name, Repository};
@@ -24,7 +24,11 @@ pub struct Upstreams {
     by_name: HashMap<Host, Arc<Upstream>>,
     by_hostname: HashMap<Hostname, Arc<Upstream>>,
     default: Option<Host>,
+    canaries: HashSet<Name>,
 }
+
+/// The repository that is the canary in every registry, and under the gateway's own address: see docs/nodes.md.
+pub(crate) const CANARY: &str = "countersign/canary";
 
 /// Why a pull goes nowhere.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -43,12 +47,15 @@ pub enum Unrouted {
         /// What the path says.
         path: Host,
     },
+    /// The image is one that is always denied, and that no registry is ever asked for.
+    #[error("this is the canary, which is always denied: whoever has pulled it went round this gateway")]
+    Canary,
 }
 
 impl Upstreams {
     /// The upstreams under their own names; `alias` adds others.
     pub fn new(default: Option<Host>) -> Self {
-        Self { by_name: HashMap::new(), by_hostname: HashMap::new(), default }
+        Self { by_name: HashMap::new(), by_hostname: HashMap::new(), default, canaries: HashSet::new() }
     }
 
     /// Adds an upstream under its own name and its aliases.
@@ -65,6 +72,26 @@ impl Upstreams {
         }
     }
 
+    /// Makes an image a canary. Upstreams are added first: a canary has one name too, whatever it is called by.
+    pub fn deny(&mut self, name: &Name) {
+        let canonical = self.canonical(name);
+        self.canaries.insert(canonical);
+    }
+
+    /// Whether an image is a canary, by whatever name: in a registry, or below the gateway's own address.
+    pub fn is_canary(&self, name: &Name) -> bool {
+        let below = || {
+            let (first, rest) = name.repository.split_first()?;
+            Some(place(self.find(&first.parse().ok()?)?, rest).name)
+        };
+        self.denies(&self.canonical(name)) || below().is_some_and(|name| self.denies(&name))
+    }
+
+    /// The same of a name that is canonical.
+    fn denies(&self, name: &Name) -> bool {
+        is_reserved(&name.repository) || (!self.canaries.is_empty() && self.canaries.contains(name))
+    }
+
     /// The upstream of this name, if there is one.
     pub fn find(&self, host: &Host) -> Option<&Arc<Upstream>> {
         self.by_name.get(host)
@@ -78,14 +105,30 @@ impl Upstreams {
         }
     }
 
-    /// The place that an image's name means, if its registry is configured.
+    /// The place that an image's name means, if its registry is configured. A canary is nowhere, so that nothing can
+    /// ask for one.
     pub fn place(&self, name: &Name) -> Option<Place> {
-        self.find(&name.host).map(|upstream| place(upstream, name.repository.clone()))
+        let place = self.find(&name.host).map(|upstream| place(upstream, name.repository.clone()));
+        place.filter(|place| !self.denies(&place.name))
     }
 
     /// The place that a pull means. `ns` wins, then the host name that was called, if it is one upstream's; a path
-    /// prefix that says the same is dropped. Without either the prefix decides, else the default.
+    /// prefix that says the same is dropped. Without either the prefix decides, else the default. A canary is nowhere.
     pub fn route(
+        &self,
+        ns: Option<&str>,
+        called: Option<&Hostname>,
+        repository: &Repository,
+    ) -> Result<Place, Unrouted> {
+        // Before anything else: a node may ask for it in the name of a registry that is none of the upstreams.
+        if is_reserved(repository) {
+            return Err(Unrouted::Canary);
+        }
+        let place = self.route_to_upstream(ns, called, repository)?;
+        if self.denies(&place.name) { Err(Unrouted::Canary) } else { Ok(place) }
+    }
+
+    fn route_to_upstream(
         &self,
         ns: Option<&str>,
         called: Option<&Hostname>,
@@ -130,6 +173,10 @@ impl Upstreams {
             (None, _) => Err(Unrouted::NoUpstream),
         }
     }
+}
+
+fn is_reserved(repository: &Repository) -> bool {
+    repository.as_str() == CANARY
 }
 
 fn place(upstream: &Arc<Upstream>, repository: Repository) -> Place {
@@ -232,5 +279,43 @@ mod tests {
         let upstreams = upstreams(None);
         assert_eq!(upstreams.canonical(&name("mirror.example/acme/app")), name("ghcr.io/acme/app"));
         assert_eq!(upstreams.canonical(&name("other.example/acme/app")), name("other.example/acme/app"));
+    }
+
+    #[test]
+    fn a_canary_is_nowhere_by_whatever_name() {
+        let name = |text: &str| text.parse::<oci::Reference>().unwrap().name().clone();
+        let mut upstreams = upstreams(Some("docker.io"));
+        upstreams.deny(&name("mirror.example/acme/sentinel"));
+        upstreams.deny(&name("hello-world"));
+        for (ns, repository) in [
+            (None, "countersign/canary"),
+            (None, "ghcr.io/countersign/canary"),
+            (None, "mirror.example/acme/sentinel"),
+            (None, "hello-world"),
+            (None, "docker.io/library/hello-world"),
+            (Some("docker.io"), "library/hello-world"),
+            (Some("ghcr.io"), "acme/sentinel"),
+            (Some("ghcr.io"), "ghcr.io/acme/sentinel"),
+            (Some("evil.example"), "countersign/canary"),
+        ] {
+            let routed = upstreams.route(ns, None, &repository.parse().unwrap()).err();
+            assert_eq!(routed, Some(Unrouted::Canary), "{ns:?} {repository}");
+        }
+        for text in [
+            "ghcr.io/countersign/canary",
+            "mirror.example/countersign/canary",
+            "gateway:5000/countersign/canary",
+            "gateway:5000/mirror.example/acme/sentinel",
+            "gateway:5000/docker.io/hello-world",
+            "registry-1.docker.io/library/hello-world",
+        ] {
+            assert!(upstreams.is_canary(&name(text)), "{text}");
+            assert!(upstreams.place(&name(text)).is_none(), "{text}");
+        }
+        for text in
+            ["ghcr.io/acme/app", "ghcr.io/acme/countersign/canary", "ghcr.io/countersign/canary2", "nginx"]
+        {
+            assert!(!upstreams.is_canary(&name(text)), "{text}");
+        }
     }
 }

@@ -158,8 +158,8 @@ impl PullDoor {
     ) -> Result<Pull<'a>, Refusal> {
         let query = Query::parse(request.uri().query().unwrap_or_default())?;
         let called = Hostname::called(request);
-        let place =
-            self.upstreams.route(query.namespace(), called.as_ref(), name).map_err(Refusal::Unrouted)?;
+        let routed = self.upstreams.route(query.namespace(), called.as_ref(), name);
+        let place = routed.inspect_err(|why| self.metrics.unrouted(why)).map_err(Refusal::Unrouted)?;
         Ok(Pull {
             place,
             name,

@@ -7,9 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use oci::Digest;
+use policies::Problem;
 use tokio::sync::watch;
 
 use crate::config::{Config, TrustSource};
+use crate::kubernetes::Cluster;
 use crate::metrics::Metrics;
 use crate::remote::RemoteFiles;
 use crate::rules::{Rules, listed};
@@ -36,6 +38,7 @@ pub(crate) async fn watch(
     in_force: InForce,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
+    cluster: Option<Arc<Cluster>>,
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()>,
 ) {
@@ -48,6 +51,7 @@ pub(crate) async fn watch(
             () = tokio::time::sleep(INTERVAL) => false,
             () = repositories.arrived() => true,
             () = remote.arrived() => true,
+            () = changed(cluster.as_ref()) => true,
         };
         let now = {
             let config = config.clone();
@@ -59,14 +63,18 @@ pub(crate) async fn watch(
             continue;
         }
         let (config, followed, named) = (config.clone(), repositories.clone(), remote.clone());
-        let load = move || Rules::load(&config, &followed, &named);
+        let objects = cluster.clone();
+        let load = move || match objects {
+            None => Rules::load(&config, &followed, &named).map(|rules| (rules, Vec::new())),
+            Some(objects) => objects.load(&config, &followed, &named),
+        };
         let Ok(loaded) = tokio::task::spawn_blocking(load).await else {
             continue;
         };
         complaint = match loaded {
-            Ok(loaded) => {
+            Ok((loaded, problems)) => {
                 replace(&in_force, loaded, &metrics);
-                None
+                deplore(&problems, complaint)
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
         };
@@ -97,7 +105,13 @@ fn mark(path: PathBuf) -> Option<Mark> {
 }
 
 fn replace(in_force: &InForce, loaded: Rules, metrics: &Metrics) {
-    if loaded.revision() == in_force.rules.load().revision() {
+    let (before, now) = (in_force.rules.load().in_force(), loaded.in_force());
+    if loaded.revision() == in_force.rules.load().revision() && before.is_ok() == now.is_ok() {
+        return;
+    }
+    if let Err(why) = now {
+        tracing::warn!(%why, "nothing is allowed");
+        in_force.rules.store(Arc::new(loaded));
         return;
     }
     metrics.reloaded(Ok(&loaded.policies));
@@ -108,6 +122,25 @@ fn replace(in_force: &InForce, loaded: Rules, metrics: &Metrics) {
     let revoked = loaded.policies.revoked();
     in_force.rules.store(Arc::new(loaded));
     in_force.revocations.send_if_modified(|before| std::mem::replace(before, revoked) != revoked);
+}
+
+/// Resolves once the objects of a cluster are to be read again.
+async fn changed(cluster: Option<&Arc<Cluster>>) {
+    match cluster {
+        Some(cluster) => cluster.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says once what is wrong with objects, each of which denies what it speaks of.
+fn deplore(problems: &[Problem], before: Option<String>) -> Option<String> {
+    let all = problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n");
+    if before.as_ref() != Some(&all) {
+        for problem in problems {
+            tracing::error!(%problem, "a policy is wrong, and denies what it speaks of");
+        }
+    }
+    (!all.is_empty()).then_some(all)
 }
 
 /// Says once what is wrong, not every time that it is read.

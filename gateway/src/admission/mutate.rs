@@ -34,7 +34,8 @@ impl AdmissionDoor {
         let tagged: Vec<(&Image, Reference)> = images
             .iter()
             .filter_map(|image| Some((image, image.text.parse::<Reference>().ok()?)))
-            .filter(|(_, reference)| reference.digest().is_none())
+            // No registry is asked for a canary, which validation denies.
+            .filter(|(_, reference)| reference.digest().is_none() && !self.upstreams.is_canary(reference.name()))
             .collect();
         let resolutions = tagged.iter().map(|(_, reference)| self.resolve(reference, deadline));
         let resolutions = futures_util::future::join_all(resolutions).await;

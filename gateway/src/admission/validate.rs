@@ -132,6 +132,11 @@ impl AdmissionDoor {
         let Ok(reference) = image.text.parse::<Reference>() else {
             return Outcome::Refused(format!("could not parse reference: {}", image.text)).into();
         };
+        if self.upstreams.is_canary(reference.name()) {
+            self.metrics.canary_reviewed();
+            let message = format!("{} is the canary, which is always denied", image.text);
+            return Outcome::Refused(message).into();
+        }
         let name = self.upstreams.canonical(reference.name());
         let resolved = match reference.digest() {
             Some(digest) => {

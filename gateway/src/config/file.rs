@@ -8,15 +8,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::FileFormat;
-use oci::Host;
+use oci::{Host, Name, Reference};
 use policies::NoMatch;
 use serde_json::Value;
 use thiserror::Error;
 use upstream::{Endpoint, Url};
 
 use super::{
-    Admission, Config, CredentialFiles, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles, Trust,
-    TrustSource, TufSource, Upstream, wire,
+    Admission, Config, CredentialFiles, Kubernetes, Log, LogFormat, Mutate, Policies, Registry, Storage,
+    TlsFiles, Trust, TrustSource, TufSource, Upstream, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -150,11 +150,7 @@ impl wire::File {
             storage: self.storage.into_storage(state_home)?,
             redis: self.cache.redis.into_redis()?,
             trust: self.trust.into_trust()?,
-            policies: Policies {
-                directory: self.policies.directory,
-                no_match: self.policies.no_match.into(),
-                cue: self.policies.cue.program,
-            },
+            policies: self.policies.into_policies()?,
             upstreams,
             log: Log { format: self.log.format.into(), level: self.log.level },
         };
@@ -222,8 +218,19 @@ impl wire::Registry {
             default_upstream: default_upstream
                 .map(|host| parsed::<Host>("registry.defaultUpstream", &host))
                 .transpose()?,
+            canaries: self.canaries.iter().map(|text| canary(text)).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// A canary is a repository: one of its tags alone would let the others pass.
+fn canary(text: &str) -> Result<Name, ConfigError> {
+    let reference: Reference = parsed("registry.canaries", text)?;
+    let last = text.rsplit('/').next().unwrap_or(text);
+    if last.contains([':', '@']) {
+        return Err(wrong("registry.canaries", format!("{text:?}: must have neither tag nor digest")));
+    }
+    Ok(reference.name().clone())
 }
 
 impl wire::Admission {
@@ -232,6 +239,23 @@ impl wire::Admission {
             listen: parsed("admission.listen", &self.listen)?,
             tls: self.tls.map(|tls| tls.into_files("admission.tls")).transpose()?,
             mutate: self.mutate.into(),
+            webhook: self.webhook,
+        })
+    }
+}
+
+impl wire::Policies {
+    fn into_policies(self) -> Result<Policies, ConfigError> {
+        let stale_for = duration("policies.staleFor", &self.stale_for)?;
+        if !self.kubernetes && self.kubeconfig.is_some() {
+            return Err(wrong("policies.kubeconfig", "is for policies.kubernetes: true"));
+        }
+        let kubernetes = Kubernetes { kubeconfig: self.kubeconfig, namespace: self.namespace, stale_for };
+        Ok(Policies {
+            directory: self.directory,
+            kubernetes: self.kubernetes.then_some(kubernetes),
+            no_match: self.no_match.into(),
+            cue: self.cue.program,
         })
     }
 }

@@ -48,6 +48,7 @@ pub(super) struct Registry {
     #[serde(deserialize_with = "null_is_default")]
     pub(super) stale_tags: StaleTags,
     pub(super) default_upstream: Option<String>,
+    pub(super) canaries: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -62,6 +63,7 @@ pub(super) struct Admission {
     pub(super) listen: String,
     pub(super) tls: Option<Tls>,
     pub(super) mutate: Mutate,
+    pub(super) webhook: String,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -153,6 +155,10 @@ pub(super) struct Tuf {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Policies {
     pub(super) directory: Option<PathBuf>,
+    pub(super) kubernetes: bool,
+    pub(super) kubeconfig: Option<PathBuf>,
+    pub(super) namespace: String,
+    pub(super) stale_for: String,
     pub(super) no_match: NoMatch,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) cue: Cue,
@@ -233,13 +239,19 @@ impl Default for Registry {
             tag_freshness: "0s".into(),
             stale_tags: StaleTags::default(),
             default_upstream: None,
+            canaries: Vec::new(),
         }
     }
 }
 
 impl Default for Admission {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8443".into(), tls: None, mutate: Mutate::default() }
+        Self {
+            listen: "127.0.0.1:8443".into(),
+            tls: None,
+            mutate: Mutate::default(),
+            webhook: "policy.sigstore.dev".into(),
+        }
     }
 }
 
@@ -257,7 +269,17 @@ impl Default for Trust {
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { directory: None, no_match: NoMatch::Deny, cue: Cue::default() }
+        Self {
+            directory: None,
+            kubernetes: false,
+            kubeconfig: None,
+            // Where policy-controller is, whose policies say so.
+            namespace: "cosign-system".into(),
+            // A night and a day: longer than an API server is usually away, and not for ever.
+            stale_for: "24h".into(),
+            no_match: NoMatch::Deny,
+            cue: Cue::default(),
+        }
     }
 }
 

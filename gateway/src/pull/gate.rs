@@ -278,6 +278,10 @@ impl Gate {
     /// Whether every policy that matches the child matches its index too.
     fn covers(&self, place: &Place, index: &Known, child: &Known) -> bool {
         let rules = self.verdicts.rules();
+        if rules.in_force().is_err() {
+            // No policy matches either then, which says nothing.
+            return false;
+        }
         let of_index =
             rules.policies.matching(&place.name, &TagOrDigest::Digest(index.judged), &Request::Pull);
         let of_index: HashSet<&str> = of_index.names().collect();

@@ -190,13 +190,16 @@ fn endpoint(error: &InvalidEndpoint) -> Answer {
 }
 
 fn unrouted_answer(unrouted: &Unrouted) -> Answer {
-    let (status, code) = match unrouted {
+    let (status, code, reason) = match unrouted {
         Unrouted::UnknownUpstream(_) | Unrouted::NoUpstream => {
-            (StatusCode::NOT_FOUND, ErrorCode::NameUnknown)
+            (StatusCode::NOT_FOUND, ErrorCode::NameUnknown, "unknown-registry")
         }
-        Unrouted::Contradiction { .. } => (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
+        Unrouted::Contradiction { .. } => {
+            (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, "unknown-registry")
+        }
+        Unrouted::Canary => (StatusCode::FORBIDDEN, ErrorCode::Denied, "canary"),
     };
-    Answer::new(status, code, "unknown-registry", unrouted.to_string())
+    Answer::new(status, code, reason, unrouted.to_string())
 }
 
 fn denied(verdict: &Verdict) -> Answer {

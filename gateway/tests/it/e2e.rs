@@ -5,6 +5,8 @@ mod conformance;
 mod cosign;
 mod cue;
 mod fleet;
+mod kubernetes;
+mod nodes;
 mod parts;
 
 use std::path::Path;

@@ -10,6 +10,7 @@ mod e2e;
 mod formats;
 mod hostile;
 mod lists;
+mod nodes;
 mod outage;
 mod policies;
 mod policy_objects;

@@ -215,6 +215,15 @@ impl Gateway {
         self.app.registry
     }
 
+    pub(crate) fn admission(&self) -> std::net::SocketAddr {
+        self.app.admission
+    }
+
+    /// The certificate authority of the admission door.
+    pub(crate) fn ca(&self) -> &Path {
+        self.app.ca.as_ref().unwrap()
+    }
+
     /// Stops it as SIGTERM would.
     pub(crate) async fn stop(self) {
         drop((self.plain, self.webhook));

@@ -17,7 +17,7 @@ use oci::{Digest, MANIFEST_ACCEPT, MediaType};
 use crate::stage::HOST;
 
 /// A program that runs in the background.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -33,6 +33,12 @@ pub(super) fn run(program: &str, arguments: &[&str]) -> Output {
     command
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}; `scripts/install-tools e2e` installs it"))
+}
+
+/// Runs a program, with one more argument, to its end.
+pub(super) fn run_all(command: &[String], last: &str) -> Output {
+    let arguments: Vec<&str> = command.iter().skip(1).map(String::as_str).chain([last]).collect();
+    run(&command[0], &arguments)
 }
 
 /// What a registry answers to a GET of a manifest at this URL.
@@ -65,7 +71,7 @@ pub(super) async fn get(url: &str) -> Answer {
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
-fn free_address() -> SocketAddr {
+pub(super) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -112,17 +118,27 @@ impl Origin {
         Self { url: format!("http://{address}"), log, _process: process }
     }
 
+    /// The host and the port.
+    pub(super) fn host(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// The lines of its access log that are reads, by whom it was in them.
+    pub(super) fn reads(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        let is_read = |line: &&str| line.contains("\"GET /v2/") || line.contains("\"HEAD /v2/");
+        log.lines().filter(is_read).map(str::to_owned).collect()
+    }
+
     /// Every read that the origin's own access log has is Countersign's.
     pub(super) fn nobody_went_round(&self) {
-        let log = std::fs::read_to_string(&self.log).unwrap();
-        let reads: Vec<&str> =
-            log.lines().filter(|line| line.contains("\"GET /v2/") || line.contains("\"HEAD /v2/")).collect();
+        let reads = self.reads();
         assert!(
             reads.iter().any(|line| line.contains("countersign/")),
-            "the log does not show who reads: {log}"
+            "the log does not show who reads: {reads:?}"
         );
         for line in reads {
-            for client in ["skopeo", "containerd", "containers/", "libpod/"] {
+            for client in ["skopeo", "containerd", "containers/", "libpod/", "podman"] {
                 assert!(!line.contains(client), "{line}");
             }
         }
@@ -138,6 +154,17 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) async fn start(directory: &Path, origin: &str, trusted_root: &str, policy: &str) -> Self {
+        let upstreams = format!("upstreams: [{{host: {HOST}, endpoint: '{origin}'}}]");
+        Self::start_with(directory, &upstreams, trusted_root, policy).await
+    }
+
+    /// The same with upstreams of its own, a line of YAML.
+    pub(super) async fn start_with(
+        directory: &Path,
+        upstreams: &str,
+        trusted_root: &str,
+        policy: &str,
+    ) -> Self {
         let [registry, admission, admin] = [free_address(), free_address(), free_address()];
         let policies = directory.join("policies");
         std::fs::create_dir(&policies).unwrap();
@@ -147,7 +174,7 @@ impl Served {
         let text = format!(
             "registry: {{listen: '{registry}'}}\nadmission: {{listen: '{admission}'}}\nadmin: {{listen: '{admin}'}}\n\
              storage: {{path: {0}/storage}}\ntrust: {{root: {{file: {0}/trusted_root.json}}}}\n\
-             policies: {{directory: {0}/policies}}\nupstreams: [{{host: {HOST}, endpoint: '{origin}'}}]\n",
+             policies: {{directory: {0}/policies}}\n{upstreams}\n",
             directory.display()
         );
         std::fs::write(&config, text).unwrap();
@@ -227,8 +254,16 @@ impl Containerd {
     }
 
     pub(super) fn pull(&self, reference: &str) -> Output {
-        let pull = ["images", "pull", "--hosts-dir", &self.hosts, "--snapshotter", "native", reference];
-        run("ctr", &[["--address", &self.socket].as_slice(), &pull].concat())
+        run_all(&self.puller("ctr", &self.hosts), reference)
+    }
+
+    /// The command that pulls an image, which comes last, by a directory of hosts: with `ctr`, which is containerd's of
+    /// Debian, or with `ctr2`, in which the newer version resolves and fetches by itself.
+    pub(super) fn puller(&self, ctr: &str, hosts: &str) -> Vec<String> {
+        let local: &[&str] = if ctr == "ctr2" { &["--local"] } else { &[] };
+        let address = [ctr, "--address", &self.socket, "images", "pull"];
+        let how = ["--hosts-dir", hosts, "--snapshotter", "native"];
+        [&address, local, &how].concat().into_iter().map(str::to_owned).collect()
     }
 
     pub(super) fn content(&self, digest: &Digest) -> Vec<u8> {
