@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::{Admin, Readiness};
+use crate::admin::{Access, Admin, Readiness, Socket, Via};
 use crate::admission::AdmissionDoor;
 use crate::config::{self, Config};
 use crate::content::Content;
@@ -22,10 +22,12 @@ use crate::figures::Figures;
 use crate::fleet::Fleet;
 use crate::listen::Door;
 use crate::material::Materials;
+use crate::memory::Memory;
 use crate::metrics::{self, Metrics};
 use crate::place::Upstreams;
 use crate::pull::{Gate, PullDoor};
 use crate::remote::RemoteFiles;
+use crate::renewals::Renewals;
 use crate::rules::Rules;
 use crate::trust::{self, Repositories};
 use crate::verdicts::Verdicts;
@@ -45,6 +47,7 @@ pub struct Core {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     fleet: Option<Fleet>,
+    renewals: Arc<Renewals>,
     rules: Arc<ArcSwap<Rules>>,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
@@ -98,7 +101,9 @@ impl Core {
         let blobs = Blobs::open(directory, config.storage.limit)?;
         let upstreams = Arc::new(upstreams(config)?);
         let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
-        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), config.registry.tag_freshness);
+        let renewals = Renewals::new();
+        let freshness = config.registry.tag_freshness;
+        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), freshness, renewals.clone());
         let materials = Materials::new(blobs, &index, fleet.as_ref(), metrics.clone());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let verdicts = Verdicts::new(
@@ -110,8 +115,9 @@ impl Core {
             &index,
             fleet.as_ref(),
             metrics.clone(),
+            renewals.clone(),
         );
-        Ok(Self { content, verdicts, upstreams, metrics, fleet, rules, repositories, remote })
+        Ok(Self { content, verdicts, upstreams, metrics, fleet, renewals, rules, repositories, remote })
     }
 }
 
@@ -149,7 +155,12 @@ impl App {
         let admission = Door::bind(config.admission.listen, Some(admission_tls))
             .await
             .map_err(bind("admission.listen"))?;
-        let admin = Door::bind(config.admin, None).await.map_err(bind("admin.listen"))?;
+        let admin = Door::bind(config.admin.listen, None).await.map_err(bind("admin.listen"))?;
+        let access = Access::new(config.admin.token.clone())?;
+        let socket = Socket::bind(&config.admin.socket).await;
+        let socket = socket.map_err(|error| {
+            anyhow::anyhow!("admin.socket: {}: cannot be bound: {error}", config.admin.socket.display())
+        })?;
         let (stop, stopped) = watch::channel(false);
         let readiness = Arc::new(Readiness::default());
         let mut app = Self {
@@ -165,12 +176,23 @@ impl App {
         app.open_registry(registry, &config, &core, &decisions, stopped.clone());
         app.open_admission(admission, &config, &core, &decisions, stopped.clone());
         let shared = core.fleet.as_ref().map(|fleet| fleet.shared().clone());
-        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared);
-        let admin_door = Arc::new(Admin::new(readiness.clone(), core.rules.clone(), handle, figures));
-        app.open(admin, stopped.clone(), move |request| {
+        let renewals = core.renewals.clone();
+        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared, renewals);
+        let memory = Memory::new(core.content.clone(), core.verdicts.clone(), core.upstreams.clone());
+        let rules = core.rules.clone();
+        let admin_door = Arc::new(Admin::new(readiness.clone(), rules, handle, figures, access, memory));
+        for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();
-            async move { admin_door.answer(&request) }
-        });
+            app.open(door, stopped.clone(), move |request| {
+                let admin_door = admin_door.clone();
+                async move { admin_door.answer(request, via).await }
+            });
+        }
+        if let (Some(redis), Some(fleet)) = (&config.redis, &core.fleet) {
+            let watching =
+                reload::watch_seal_keys(redis.clone(), fleet.shared().clone(), until(stopped.clone()));
+            app.tasks.push(tokio::spawn(watching));
+        }
         let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
         app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cache;
 mod input;
 mod object;
 mod policy;
@@ -75,6 +76,9 @@ enum Command {
     /// Work on policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Look at what a gateway that runs remembers, and have it forgotten, at every replica.
+    #[command(subcommand)]
+    Cache(cache::Cache),
 }
 
 #[derive(Debug, Subcommand)]
@@ -121,6 +125,7 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::Serve { config } => serve::serve(config.as_deref()),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
+        Command::Cache(command) => cache::cache(&command),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
         Command::CueSandbox { program, directory, arguments } => {

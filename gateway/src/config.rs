@@ -16,6 +16,7 @@ use upstream::{Endpoint, Realm, Url};
 pub use file::{ConfigError, load};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
+pub(crate) use secrets::short_secret;
 pub use secrets::{authorities, credentials};
 
 /// Everything that `serve` needs to know.
@@ -25,8 +26,8 @@ pub struct Config {
     pub registry: Registry,
     /// The admission door.
     pub admission: Admission,
-    /// Where health and metrics are served.
-    pub admin: SocketAddr,
+    /// Where health and metrics are served, and where an operator asks and changes what is remembered.
+    pub admin: Admin,
     /// The directory for bytes and the index.
     pub storage: Storage,
     /// What the replicas of a fleet share their memory through, if there is such a thing.
@@ -65,6 +66,17 @@ pub struct Admission {
     pub tls: Option<TlsFiles>,
     /// Whose tags are replaced by digests.
     pub mutate: Mutate,
+}
+
+/// Where health and metrics are served, and where an operator asks and changes what is remembered.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The address it listens on.
+    pub listen: SocketAddr,
+    /// The socket, which its owner alone may open.
+    pub socket: PathBuf,
+    /// The file of the token that an operator shows at the address; without it there is no operating from there.
+    pub token: Option<PathBuf>,
 }
 
 /// A certificate and its key, as PEM files.

@@ -1,10 +1,15 @@
 //! Content, read through memory and disk: what a tag means, and what a manifest says.
 
+mod remembered;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache::{Blobs, FlightStats, Flights, Index, Limits, Links, Memo, MemoStats};
+use cache::{
+    Blobs, FlightStats, Flights, Forgets, Index, KeyBytes, Limits, Links, Memo, MemoStats, MemoryStats,
+    Shared,
+};
 use http::HeaderValue;
 use oci::{
     ArtefactLimits, Digest, InvalidManifest, MANIFEST_LIMIT, Manifest, MediaType, Name, Tag, TagOrDigest,
@@ -16,6 +21,7 @@ use upstream::FetchError;
 
 use crate::fleet::Fleet;
 use crate::place::Place;
+use crate::renewals::Renewals;
 use crate::reply::header_value;
 use crate::undecided::with_causes;
 
@@ -74,6 +80,9 @@ struct Membership {
 type InRepository = (Name, Digest);
 type TagKey = (Name, String);
 
+/// Those who ask for the same tag share a question, unless something was purged since it was asked.
+type QuestionKey = (TagKey, u64);
+
 /// Manifests and tags, read through to the upstream where they are not at hand.
 pub struct Content {
     blobs: Arc<Blobs>,
@@ -82,14 +91,21 @@ pub struct Content {
     recent: moka::future::Cache<InRepository, Arc<Known>>,
     fetches: Flights<InRepository, Result<Arc<Known>, ContentError>>,
     tags: Memo<TagKey, Digest>,
-    resolutions: Flights<TagKey, Result<Digest, ContentError>>,
+    resolutions: Flights<QuestionKey, Result<Digest, ContentError>>,
     tag_freshness: Duration,
-    /// Whether other replicas say what belongs to what.
-    has_fleet: bool,
+    renewals: Arc<Renewals>,
+    /// What other replicas say of what belongs to what, and are told, is said through this.
+    shared: Option<Arc<Shared>>,
+    /// Who hears of purges besides.
+    _forgetting: [Arc<dyn Forgets>; 2],
 }
 
 /// The most bytes of manifests that are held in memory.
-const RECENT_BYTES: u64 = 64 * 1024 * 1024;
+const RECENT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What is remembered of manifests and tags at most.
+const MEMBERS: Limits = Limits { bytes: 8 * 1024 * 1024, entries: 100_000 };
+const TAGS: Limits = Limits { bytes: 4 * 1024 * 1024, entries: 1 };
 
 impl Content {
     /// Content over these stores. Bytes stay with whoever has them; the fleet, if there is one, shares what belongs to
@@ -99,29 +115,38 @@ impl Content {
         index: &Arc<Index>,
         fleet: Option<&Fleet>,
         tag_freshness: Duration,
+        renewals: Arc<Renewals>,
     ) -> Arc<Self> {
-        let many = Limits { entries: 100_000 };
         let (links, tags) = match fleet {
             Some(fleet) => (
                 Links::shared(Some(index.clone()), fleet.shared().clone(), fleet.lifetime()),
-                Memo::shared("tags", many, None, fleet.conclusions("")),
+                Memo::shared("tags", TAGS, None, fleet.conclusions("")),
             ),
-            None => (Links::new(Some(index.clone())), Memo::new("tags", many, None)),
+            None => (Links::new(Some(index.clone())), Memo::new("tags", TAGS, None)),
         };
         let recent = moka::future::Cache::builder()
             .max_capacity(RECENT_BYTES)
             .weigher(|_, known: &Arc<Known>| u32::try_from(known.content.bytes().len()).unwrap_or(u32::MAX))
             .build();
+        let shared = fleet.map(|fleet| fleet.shared().clone());
+        let relinked: Arc<dyn Forgets> = Arc::new(remembered::Relinked(recent.clone()));
+        let removed: Arc<dyn Forgets> = Arc::new(remembered::Removed(blobs.clone()));
+        if let Some(shared) = &shared {
+            shared.add(remembered::LINKS, Arc::downgrade(&relinked));
+            shared.add(remembered::BLOBS, Arc::downgrade(&removed));
+        }
         Arc::new(Self {
             blobs,
             links,
-            members: Memo::new("members", many, Some(index.clone())),
+            members: Memo::purged_with("members", MEMBERS, Some(index.clone()), shared.clone()),
             recent,
             fetches: Flights::new(),
             tags,
             resolutions: Flights::new(),
             tag_freshness,
-            has_fleet: fleet.is_some(),
+            renewals,
+            shared,
+            _forgetting: [relinked, removed],
         })
     }
 
@@ -132,12 +157,17 @@ impl Content {
 
     /// Whether other replicas say what belongs to what.
     pub(crate) fn has_fleet(&self) -> bool {
-        self.has_fleet
+        self.shared.is_some()
     }
 
     /// Where it was found which manifests repositories have and what tags mean.
-    pub(crate) fn stats(&self) -> [(&'static str, MemoStats); 2] {
-        [("members", self.members.stats()), ("tags", self.tags.stats())]
+    pub(crate) fn stats(&self) -> [(&'static str, MemoStats); 3] {
+        [("members", self.members.stats()), ("tags", self.tags.stats()), ("links", self.links.stats())]
+    }
+
+    /// What is in memory of each.
+    pub(crate) fn held(&self) -> [(&'static str, MemoryStats); 3] {
+        [("members", self.members.held()), ("tags", self.tags.held()), ("links", self.links.held())]
     }
 
     /// What became of fetches of manifests, and of questions about tags.
@@ -168,10 +198,15 @@ impl Content {
     /// Whatever the upstream says: a tag that cannot be resolved is never answered from the past.
     pub async fn resolve(self: &Arc<Self>, place: &Place, tag: &Tag) -> Result<Digest, ContentError> {
         let key = (place.name.clone(), tag.to_string());
-        if let Some(digest) = self.tags.find_in_memory(&key) {
+        let (this, place, tag) = (self.clone(), place.clone(), tag.clone());
+        if let Some((digest, left)) = self.tags.find_in_memory_with_end(&key) {
+            if left.is_some_and(|left| left < self.tag_freshness / 5) {
+                let renew = move || async move { drop(this.ask(place, tag).await) };
+                self.renewals.begin(("tag", KeyBytes::of(&key)), None, renew);
+            }
             return Ok(digest);
         }
-        let (this, place, tag) = (self.clone(), place.clone(), tag.clone());
+        let purges = self.tags.since(&key).purges();
         let work = {
             let key = key.clone();
             move || async move {
@@ -180,14 +215,21 @@ impl Content {
                 {
                     return Ok(digest);
                 }
-                let digest = place.upstream.resolve(&place.name.repository, &tag).await?;
-                if !this.tag_freshness.is_zero() {
-                    this.tags.keep_for(key, digest, this.tag_freshness).await;
-                }
-                Ok(digest)
+                this.ask(place, tag).await
             }
         };
-        self.resolutions.run(key, work).await.unwrap_or(Err(ContentError::Lost))
+        self.resolutions.run((key, purges), work).await.unwrap_or(Err(ContentError::Lost))
+    }
+
+    /// What the upstream says that a tag means.
+    async fn ask(&self, place: Place, tag: Tag) -> Result<Digest, ContentError> {
+        let key = (place.name.clone(), tag.to_string());
+        let since = self.tags.since(&key);
+        let digest = place.upstream.resolve(&place.name.repository, &tag).await?;
+        if !self.tag_freshness.is_zero() {
+            self.tags.keep_for_since(since, key, digest, self.tag_freshness).await;
+        }
+        Ok(digest)
     }
 
     /// A manifest of this repository, if it is in memory.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use cache::Shared;
 
-use crate::config::{Config, TrustSource};
-use crate::metrics::Metrics;
+use crate::config::{Config, Redis, TrustSource};
+use crate::metrics::{Metrics, resealed};
 use crate::remote::RemoteFiles;
 use crate::rules::{Rules, listed};
 use crate::trust::Repositories;
@@ -60,6 +61,53 @@ pub(crate) async fn watch(
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
         };
+    }
+}
+
+/// Reads the secrets that seal what replicas share again, where their files changed, until `stop` resolves: all of them,
+/// or those before stay.
+pub(crate) async fn watch_seal_keys(redis: Redis, shared: Arc<Shared>, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    let redis = Arc::new(redis);
+    let read = || {
+        let redis = redis.clone();
+        tokio::task::spawn_blocking(move || {
+            let marks: Vec<_> = redis.seal_keys().iter().cloned().filter_map(mark).collect();
+            (marks, redis.seals().map_err(|error| format!("{error:#}")))
+        })
+    };
+    let mut seen = read().await.map(|(marks, _)| marks).unwrap_or_default();
+    let mut complaint = None;
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+        // Reading three files of 32 bytes is no more work than looking whether to.
+        let Ok((now, seals)) = read().await else { continue };
+        if now == seen && complaint.is_none() {
+            continue;
+        }
+        let outcome = match seals {
+            Ok(Some(seals)) => shared.reseal(seals).map_err(|error| error.to_string()),
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => {
+                resealed("loaded");
+                tracing::info!("new seal keys are in force");
+                complaint = None;
+            }
+            Err(error) => {
+                if complaint.as_ref() != Some(&error) {
+                    resealed("refused");
+                    tracing::error!(%error, "the new seal keys are refused, those before them stay in force");
+                }
+                complaint = Some(error);
+            }
+        }
+        seen = now;
     }
 }
 

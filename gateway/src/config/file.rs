@@ -1,7 +1,6 @@
 //! From a YAML file and the environment to a [`Config`], or to the path of the key that is wrong.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,8 +13,8 @@ use thiserror::Error;
 use upstream::{Endpoint, Url};
 
 use super::{
-    Admission, Config, CredentialFiles, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles, Trust,
-    TrustSource, TufSource, Upstream, wire,
+    Admin, Admission, Config, CredentialFiles, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles,
+    Trust, TrustSource, TufSource, Upstream, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -142,11 +141,12 @@ impl wire::File {
             .map(|(index, upstream)| upstream.into_upstream(&format!("upstreams[{index}]")))
             .collect::<Result<_, _>>()?;
         distinct(&upstreams)?;
+        let storage = self.storage.into_storage(state_home)?;
         let config = Config {
             registry: self.registry.into_registry()?,
             admission: self.admission.into_admission()?,
-            admin: parsed::<SocketAddr>("admin.listen", &self.admin.listen)?,
-            storage: self.storage.into_storage(state_home)?,
+            admin: self.admin.into_admin(&storage)?,
+            storage,
             redis: self.cache.redis.into_redis()?,
             trust: self.trust.into_trust()?,
             policies: Policies {
@@ -226,6 +226,16 @@ impl wire::Admission {
             listen: parsed("admission.listen", &self.listen)?,
             tls: self.tls.map(|tls| tls.into_files("admission.tls")).transpose()?,
             mutate: self.mutate.into(),
+        })
+    }
+}
+
+impl wire::Admin {
+    fn into_admin(self, storage: &Storage) -> Result<Admin, ConfigError> {
+        Ok(Admin {
+            listen: parsed("admin.listen", &self.listen)?,
+            socket: self.socket.unwrap_or_else(|| storage.path.join("admin.sock")),
+            token: self.token_file,
         })
     }
 }

@@ -4,6 +4,7 @@ mod cosign;
 mod cue;
 mod fleet;
 mod parts;
+mod purge;
 
 use std::path::Path;
 
