@@ -1,5 +1,6 @@
 //! What is remembered of one kind: in memory, across restarts, and by the fleet.
 
+mod look;
 mod record;
 mod sharing;
 mod store;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+pub use self::look::{Look, Presence};
 pub use self::sharing::{Sharing, What};
 use self::store::{Remembered, Store};
 use crate::blocking::blocking;
@@ -49,28 +51,6 @@ pub struct Limits {
     pub bytes: u64,
     /// How many of the last entries are kept on disk at least; twice as many at most.
     pub entries: u64,
-}
-
-/// What each tier has for one key.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Look<V> {
-    /// What is in memory, and still believed.
-    pub memory: Option<V>,
-    /// What is on disk.
-    pub disk: Option<V>,
-    /// What is in the shared tier, and still believed.
-    pub shared: Option<V>,
-}
-
-/// Where something is remembered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Presence {
-    /// In memory, and still believed.
-    pub memory: bool,
-    /// On disk, or nobody can tell.
-    pub disk: bool,
-    /// In the shared tier, and still believed.
-    pub shared: bool,
 }
 
 /// What a value has to be, to be held in memory and stored as JSON.
@@ -298,46 +278,6 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
     /// Forgets every key that begins so, here alone. Waits for the disk.
     pub(crate) fn forget_at_once(&self, beginning: &Beginning) {
         Forgets::forget_under(&*self.store, beginning);
-    }
-
-    /// Every key that begins so, in memory or on disk, encoded. For whoever asks what there is.
-    pub async fn keys_under(&self, beginning: Beginning) -> Vec<KeyBytes> {
-        let store = self.store.clone();
-        blocking(move || store.keys_under(&beginning)).await.unwrap_or_default()
-    }
-
-    /// What each tier has for this key, without bringing it nearer. For whoever asks why.
-    pub async fn look(&self, key: &K) -> Look<V> {
-        let memory = self.store.find_in_memory(key);
-        let disk = match self.store.index.clone() {
-            Some(index) => {
-                let (store, key) = (self.store.clone(), key.clone());
-                blocking(move || store.look_below(&index, &key)).await.flatten()
-            }
-            None => None,
-        };
-        let shared = match &self.store.sharing {
-            Some(sharing) => sharing.find::<V>(self.store.table.name, key).await.map(|found| found.value),
-            None => None,
-        };
-        Look { memory, disk, shared }
-    }
-
-    /// Where something is remembered for this key, without bringing it nearer. For whoever asks why.
-    pub async fn inspect(&self, key: &K) -> Presence {
-        let memory = self.store.find_in_memory(key).is_some();
-        let disk = match self.store.index.clone() {
-            Some(index) => {
-                let (table, key) = (self.store.table, KeyBytes::of(key));
-                blocking(move || index.may_have(table, key.as_slice())).await.unwrap_or(false)
-            }
-            None => false,
-        };
-        let shared = match &self.store.sharing {
-            Some(sharing) => sharing.find::<V>(self.store.table.name, key).await.is_some(),
-            None => false,
-        };
-        Presence { memory, disk, shared }
     }
 
     /// Where it found what it was asked for.

@@ -74,11 +74,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Memory<K, V> {
     pub fn keep(&self, key: &K, value: V) {
         let weight = u32::try_from((self.weigh)(key, &value).saturating_add(ENTRY)).unwrap_or(u32::MAX);
         let key = Arc::new(key.clone());
-        let is_new = !self.entries.contains_key(&*key);
-        self.shares.added(&key, weight, is_new);
+        self.shares.added(&key, weight);
         // Whoever is to make room does so first, or the others would be weighed against what comes.
-        while let Some(dropped) = self.shares.next_to_go(&key) {
+        while let Some(dropped) = self.shares.next_to_go() {
             self.entries.invalidate(&*dropped);
+        }
+        if !self.entries.contains_key(&*key) {
+            self.shares.listed(&key);
         }
         self.entries.insert(key, Held { value, weight });
         self.shares.tidy(|key| self.entries.contains_key(key));

@@ -6,6 +6,7 @@
 
 mod evidence;
 mod explain;
+mod key;
 mod lookups;
 mod remembered;
 mod renewal;
@@ -14,18 +15,16 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use cache::{
-    FlightStats, Flights, Forgets, Index, Key, KeyBytes, Limits, Memo, MemoStats, MemoryStats, Shared, Since,
-};
+use cache::{FlightStats, Flights, Forgets, Index, Limits, Memo, MemoStats, MemoryStats, Shared, Since};
 use oci::{Digest, Name, TagOrDigest};
 use policies::{
-    Case, Evidence, Facts, Judgement, Lookups, Matching, NoMatch, Request, Signer, Subject, Unjudged,
-    Verdict, judge,
+    Case, Evidence, Facts, Judgement, Lookups, Matching, NoMatch, Request, Subject, Unjudged, Verdict, judge,
 };
 use tokio::sync::Semaphore;
 
 use self::evidence::{Gap, Gathered};
 pub(crate) use self::explain::Explained;
+use self::key::{Remembered, VerdictKey, weight};
 use self::remembered::facts_key;
 use crate::content::Content;
 use crate::cue::Cue;
@@ -66,43 +65,6 @@ impl Source {
             Self::Registry => "miss",
         }
     }
-}
-
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-struct VerdictKey {
-    name: Name,
-    digest: Digest,
-    revision: Digest,
-    no_match: NoMatch,
-    /// What of the request the verdict depends on, where any policy in force looks at one.
-    distinction: Option<Digest>,
-}
-
-impl Key for VerdictKey {
-    fn encode(&self, out: &mut KeyBytes) {
-        self.name.encode(out);
-        self.digest.encode(out);
-        self.revision.encode(out);
-        out.field(match self.no_match {
-            NoMatch::Deny => b"deny",
-            NoMatch::Warn => b"warn",
-            NoMatch::Allow => b"allow",
-        });
-        out.field(self.distinction.as_ref().map_or(b"", |distinction| distinction.hash()));
-    }
-
-    fn domain(&self) -> Option<KeyBytes> {
-        self.name.domain()
-    }
-}
-
-#[derive(Clone)]
-struct Remembered {
-    verdict: Arc<Verdict>,
-    /// A denial holds only as long as it is believed that no other signature has come, and some verdicts end by themselves.
-    until: Option<Instant>,
-    /// From when on whoever asks for it begins its renewal.
-    renew: Option<Instant>,
 }
 
 type FactsKey = (Digest, Digest, String);
@@ -335,30 +297,6 @@ fn ended(gathered: &Gathered, judgement: Judgement) -> Result<(Verdict, Option<I
     Ok((judgement.verdict, until))
 }
 
-/// How many bytes a verdict takes, more or less.
-fn weight(key: &VerdictKey, remembered: &Remembered) -> usize {
-    const EACH: usize = 256;
-    let name = key.name.host.as_str().len() + key.name.repository.as_str().len();
-    let said = match &*remembered.verdict {
-        Verdict::Allow(allowed) => {
-            let signer = |signer: &Signer| match signer {
-                Signer::Certificate(identity) => {
-                    let claims = identity.claims.iter().map(|(name, value)| name.len() + value.len() + 48);
-                    let subjects = identity.subjects.iter().map(String::len);
-                    identity.issuer.len() + claims.chain(subjects).sum::<usize>() + EACH
-                }
-                Signer::Key(_) => EACH,
-            };
-            let failures = (allowed.warnings().len() + allowed.exempted().len()) * 2 * EACH;
-            allowed.signers().iter().map(signer).sum::<usize>() + failures
-        }
-        // Denials are few and short-lived, and long.
-        Verdict::Deny(denial) => denial.for_person().len() * 2 + EACH,
-    };
-    // The name is in the key and in the verdict.
-    2 * name + said + EACH
-}
-
 /// Does some work of the processor's, of which no more is under way than there are cores.
 async fn on_a_core<T: Send + 'static>(
     cores: Arc<Semaphore>,
@@ -401,15 +339,6 @@ impl Question {
     fn hear<T>(&self, evidence: &Evidence, lookups: &Lookups, by: impl FnOnce(&Case<'_>) -> T) -> T {
         let matching = self.matching();
         by(&Case { subject: &self.subject, matching: &matching, evidence, lookups, no_match: self.no_match })
-    }
-}
-
-impl VerdictKey {
-    fn new(rules: &Rules, name: &Name, digest: Digest, no_match: NoMatch, request: &Request) -> Self {
-        let distinction = rules
-            .reads_requests()
-            .then(|| rules.policies.matching(name, &TagOrDigest::Digest(digest), request).distinction());
-        Self { name: name.clone(), digest, revision: rules.revision(), no_match, distinction }
     }
 }
 

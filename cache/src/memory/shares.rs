@@ -48,8 +48,8 @@ impl<K> Shares<K> {
 }
 
 impl<K: Key> Shares<K> {
-    /// An entry is about to be there, and another of the same key is about to be removed unless it is new.
-    pub(super) fn added(&self, key: &Arc<K>, weight: u32, is_new: bool) {
+    /// An entry is about to be there.
+    pub(super) fn added(&self, key: &Arc<K>, weight: u32) {
         let domain = self.domain(key);
         let mut state = lock(&self.state);
         state.total += u64::from(weight);
@@ -58,14 +58,18 @@ impl<K: Key> Shares<K> {
         let domain = state.domains.entry(id).or_default();
         domain.weight += u64::from(weight);
         domain.entries += 1;
-        if is_new {
-            domain.keys.push_back(key.clone());
-        }
-        let (weight, is_untidy) = (domain.weight, domain.keys.len() > 2 * domain.entries + TIDY);
-        if weight > self.share() {
+        if domain.weight > self.share() {
             state.heavy.insert(id);
         }
-        if is_untidy {
+    }
+
+    /// The key of it is new: it is the last that makes room.
+    pub(super) fn listed(&self, key: &Arc<K>) {
+        let Some(id) = self.domain(key) else { return };
+        let mut state = lock(&self.state);
+        let Some(domain) = state.domains.get_mut(&id) else { return };
+        domain.keys.push_back(key.clone());
+        if domain.keys.len() > 2 * domain.entries + TIDY {
             state.untidy = Some(id);
         }
     }
@@ -92,25 +96,21 @@ impl<K: Key> Shares<K> {
         }
     }
 
-    /// Where there is too much: a key of the domain that has most, if any has more than its share, to make room for
-    /// this one.
-    pub(super) fn next_to_go(&self, for_: &Arc<K>) -> Option<Arc<K>> {
+    /// Where there is too much: a key of the domain that has most, if any has more than its share.
+    pub(super) fn next_to_go(&self) -> Option<Arc<K>> {
         let mut state = lock(&self.state);
-        if state.total <= self.capacity {
-            return None;
+        while state.total > self.capacity {
+            let weight = |id: &u64| state.domains.get(id).map(|domain| domain.weight);
+            let most = state.heavy.iter().copied().max_by_key(weight)?;
+            let oldest = state.domains.get_mut(&most).and_then(|domain| domain.keys.pop_front());
+            if oldest.is_some() {
+                self.evictions.add();
+                return oldest;
+            }
+            // It has nothing that is known of by name.
+            state.heavy.remove(&most);
         }
-        let weight = |id: &u64| state.domains.get(id).map(|domain| domain.weight);
-        let pays = state.heavy.iter().copied().max_by_key(weight)?;
-        let domain = state.domains.get_mut(&pays)?;
-        // Its newest is what room is made for.
-        let newest = domain.keys.back().is_some_and(|newest| Arc::ptr_eq(newest, for_));
-        if newest && domain.keys.len() == 1 {
-            return None;
-        }
-        let dropped = domain.keys.pop_front()?;
-        drop(state);
-        self.evictions.add();
-        Some(dropped)
+        None
     }
 
     /// Drops keys that are gone from a list that has many.

@@ -156,12 +156,13 @@ impl Purges {
 
     /// From now on, this forgets what is purged from its table.
     pub(super) fn add(&self, table: &'static str, forgets: Weak<dyn Forgets>) {
-        lock(&self.forgetting).push((table, forgets.clone()));
+        let there = forgets.upgrade();
+        lock(&self.forgetting).push((table, forgets));
         let unheard: Vec<Purge> = {
             let mut known = lock(&self.known);
             known.unheard.extract_if(.., |purge| purge.table == table).collect()
         };
-        if let Some(forgets) = forgets.upgrade() {
+        if let Some(forgets) = there {
             unheard.iter().for_each(|purge| forgets.forget_under(&purge.beginning));
         }
     }

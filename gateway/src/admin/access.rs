@@ -45,7 +45,6 @@ impl Access {
     }
 
     /// Whether a request may operate the gateway, or the answer that it gets.
-    #[expect(clippy::result_large_err, reason = "the answer is sent at once")]
     pub(crate) fn check(&self, via: Via, headers: &HeaderMap) -> Result<Operator, Response<Body>> {
         match (via, &self.token) {
             (Via::Socket, _) => Ok(Operator(())),

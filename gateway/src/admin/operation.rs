@@ -13,7 +13,7 @@ use crate::memory::{Memory, Subject, Target};
 use crate::reply::{Body, text, whole};
 use crate::undecided::with_causes;
 
-/// `GET /cache?image=…` or `?digest=…`.
+/// `GET /cache?image=…` or `?digest=…`, or without either how much is remembered.
 pub(super) const CACHE: &str = "/cache";
 
 /// `POST /purge` of one of `{"image": …}`, `{"digest": …}`, `{"tenant": …}` and `{"all": true}`, and `"bytes": true`.
@@ -51,6 +51,9 @@ where
 }
 
 async fn look(memory: &Memory, query: &str) -> Result<Response<Body>, Refusal> {
+    if query.is_empty() {
+        return Ok(json(StatusCode::OK, &memory.summary()));
+    }
     let report = memory.inspect(subject(query).map_err(wrong)?).await;
     Ok(json(if report.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK }, &report))
 }

@@ -33,9 +33,10 @@ pub(super) enum Cache {
 /// Which image.
 #[derive(Args, Debug)]
 pub(super) struct Inspect {
-    /// The image: NAME for all images of a repository, NAME:TAG, NAME@DIGEST, or a digest alone.
+    /// The image: NAME for all images of a repository, NAME:TAG, NAME@DIGEST, or a digest alone. Without one it is told
+    /// how much is remembered in memory.
     #[arg(value_name = "IMAGE|DIGEST")]
-    image: String,
+    image: Option<String>,
     #[command(flatten)]
     gateway: Reached,
     /// How to answer.
@@ -99,9 +100,12 @@ pub(super) fn cache(command: &Cache) -> anyhow::Result<Answer> {
 }
 
 fn inspect(arguments: &Inspect) -> anyhow::Result<Answer> {
-    let kind = if arguments.image.starts_with("sha256:") { "digest" } else { "image" };
-    let image = percent_encoding::utf8_percent_encode(&arguments.image, percent_encoding::NON_ALPHANUMERIC);
-    let path = format!("/cache?{kind}={image}");
+    let Some(image) = &arguments.image else {
+        return summary(arguments);
+    };
+    let kind = if image.starts_with("sha256:") { "digest" } else { "image" };
+    let encoded = percent_encoding::utf8_percent_encode(image, percent_encoding::NON_ALPHANUMERIC);
+    let path = format!("/cache?{kind}={encoded}");
     let (status, report) = arguments.gateway.ask(Method::GET, &path, &Value::Null)?;
     let found = match status {
         StatusCode::OK => true,
@@ -111,9 +115,21 @@ fn inspect(arguments: &Inspect) -> anyhow::Result<Answer> {
     match arguments.output {
         Output::Json => say(&report.to_string()),
         Output::Text if found => told::report(&report).iter().for_each(|line| say(line)),
-        Output::Text => complain(&format!("{}: nothing is remembered", arguments.image)),
+        Output::Text => complain(&format!("{image}: nothing is remembered")),
     }
     Ok(if found { Answer::Yes } else { Answer::No })
+}
+
+fn summary(arguments: &Inspect) -> anyhow::Result<Answer> {
+    let (status, summary) = arguments.gateway.ask(Method::GET, "/cache", &Value::Null)?;
+    if status != StatusCode::OK {
+        bail!("the gateway answered {status}");
+    }
+    match arguments.output {
+        Output::Json => say(&summary.to_string()),
+        Output::Text => told::summary(&summary).iter().for_each(|line| say(line)),
+    }
+    Ok(Answer::Yes)
 }
 
 fn purge(arguments: &Purge) -> anyhow::Result<Answer> {

@@ -113,7 +113,31 @@ impl Image {
     }
 }
 
+/// How much is in memory.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    tables: Vec<Table>,
+}
+
+#[derive(Debug, Serialize)]
+struct Table {
+    table: &'static str,
+    entries: u64,
+    bytes: u64,
+    evictions: u64,
+}
+
 impl Memory {
+    /// How much is in memory of each kind.
+    pub(crate) fn summary(&self) -> Summary {
+        let table = |(table, stats): (&'static str, cache::MemoryStats)| {
+            let cache::MemoryStats { entries, bytes, evictions } = stats;
+            Table { table, entries, bytes, evictions }
+        };
+        let all = self.verdicts.held().into_iter().chain(self.content.held());
+        Summary { tables: all.map(table).collect() }
+    }
+
     /// What is remembered of this.
     pub(crate) async fn inspect(&self, subject: Subject) -> Report {
         let subject = subject.canonical(&self.upstreams);

@@ -53,12 +53,15 @@ impl Verdicts {
                     drop(this.judge(&name, digest, no_match, &request).await);
                 });
             }
-            Verdict::Allow(_) => self.renewals.begin(("shared", bytes), None, move || async move {
-                let since = this.remembered.since();
-                let question = this.question(&name, digest, no_match, &request);
-                this.share_again(&question).await;
-                this.remember(since, &question, Verdict::clone(&remembered.verdict), None);
-            }),
+            // The verdict is as it was, under the key that it was judged for, whatever is in force meanwhile.
+            Verdict::Allow(_) => {
+                let (since, key) = (self.remembered.since(), key.clone());
+                self.renewals.begin(("shared", bytes), None, move || async move {
+                    this.share_again(&this.question(&name, digest, no_match, &request)).await;
+                    let renew = due(&remembered.verdict, remembered.until, this.shared_for);
+                    this.remembered.keep_since(since, &key, Remembered { renew, ..remembered });
+                });
+            }
         }
     }
 

@@ -67,8 +67,13 @@ async fn what_is_remembered_of_an_image_is_shown_and_then_forgotten() {
         assert!(told["manifest"]["blobs"].as_u64() > told["manifest"]["held"].as_u64(), "{told}");
     }
 
+    exits(
+        &cache(&configuration, &["inspect"]).await,
+        0,
+        &["verdicts: 1 in memory", "material-lists: 1 in memory"],
+    );
     let purged = cache(&configuration, &["purge", "--image", &image]).await;
-    exits(&purged, 0, &["1 lists of signatures", "1 verdicts", "1 tags"]);
+    exits(&purged, 0, &["1 list of signatures", "1 verdict", "1 tag"]);
     let told = document(&cache(&configuration, &["inspect", &image, "--output", "json"]).await);
     let told = &told["images"][0];
     assert_eq!((&told["lists"], &told["verdicts"]), (&json!([]), &json!([])), "bytes stay: {told}");

@@ -3,15 +3,24 @@
 use policies::printable;
 use serde_json::Value;
 
-/// What may be forgotten, as the answer and a person call it.
-const FORGOTTEN: [(&str, &str); 6] = [
-    ("lists", "lists of signatures"),
-    ("verdicts", "verdicts"),
-    ("tags", "tags"),
-    ("links", "links"),
-    ("facts", "facts"),
-    ("blobs", "blobs"),
+/// What may be forgotten, as the answer calls it, and a person one of it and more.
+const FORGOTTEN: [(&str, &str, &str); 6] = [
+    ("lists", "list of signatures", "lists of signatures"),
+    ("verdicts", "verdict", "verdicts"),
+    ("tags", "tag", "tags"),
+    ("links", "link", "links"),
+    ("facts", "fact", "facts"),
+    ("blobs", "blob", "blobs"),
 ];
+
+/// One line for each table.
+pub(super) fn summary(summary: &Value) -> Vec<String> {
+    let line = |table: &Value| {
+        let (name, of) = (text(&table["table"]), |key: &str| number(&table[key]));
+        format!("{name}: {} in memory, {} bytes, {} evicted", of("entries"), of("bytes"), of("evictions"))
+    };
+    all(&summary["tables"]).map(line).collect()
+}
 
 /// One line for each thing that is remembered.
 pub(super) fn report(report: &Value) -> Vec<String> {
@@ -68,8 +77,12 @@ fn of_image(image: &Value) -> Vec<String> {
 
 /// What was forgotten here.
 pub(super) fn purged(purged: &Value) -> String {
-    let counts = FORGOTTEN.iter().filter(|(key, _)| number(&purged[*key]) > 0);
-    let counts: Vec<_> = counts.map(|(key, name)| format!("{} {name}", number(&purged[*key]))).collect();
+    let count = |(key, one, many): &(&str, &str, &str)| match number(&purged[*key]) {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {many}")),
+    };
+    let counts: Vec<_> = FORGOTTEN.iter().filter_map(count).collect();
     if counts.is_empty() {
         return "nothing was remembered here; the other replicas forget all the same".to_owned();
     }
@@ -78,7 +91,7 @@ pub(super) fn purged(purged: &Value) -> String {
 
 /// Whether there was nothing to be forgotten here.
 pub(super) fn is_nothing(purged: &Value) -> bool {
-    FORGOTTEN.iter().all(|(key, _)| number(&purged[*key]) == 0)
+    FORGOTTEN.iter().all(|(key, ..)| number(&purged[*key]) == 0)
 }
 
 fn signer(signer: &Value) -> Option<String> {
@@ -160,7 +173,7 @@ mod tests {
         let nothing = json!({"lists": 0, "verdicts": 0, "told": true});
         assert!(is_nothing(&nothing) && purged(&nothing).contains("nothing"));
         let some = json!({"lists": 2, "verdicts": 1, "told": true});
-        assert_eq!(purged(&some), "forgotten: 2 lists of signatures, 1 verdicts");
+        assert_eq!(purged(&some), "forgotten: 2 lists of signatures, 1 verdict");
         assert!(!is_nothing(&some));
     }
 }
