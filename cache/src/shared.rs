@@ -265,16 +265,19 @@ impl Shared {
         false
     }
 
-    /// Seals and opens with these from now on, in place of those before.
+    /// Seals and opens with these from now on, in place of those before. Says whether they are others.
     ///
     /// # Errors
     /// [`ConnectError::Unsealed`] where conclusions are shared and these prove nothing; those before stay.
-    pub fn reseal(&self, seals: Seals) -> Result<(), ConnectError> {
+    pub fn reseal(&self, seals: Seals) -> Result<bool, ConnectError> {
         if self.core.trust == Trust::Sealed && !seals.are_keyed() {
             return Err(ConnectError::Unsealed);
         }
+        if self.core.seals().are_those(&seals) {
+            return Ok(false);
+        }
         *self.core.seals.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(seals);
-        Ok(())
+        Ok(true)
     }
 
     /// The answer to a question about a lease, within this time.

@@ -16,6 +16,7 @@ use crate::place::Upstreams;
 use crate::verdicts::Verdicts;
 
 /// Everything that remembers something of images.
+#[derive(Clone)]
 pub(crate) struct Memory {
     content: Arc<Content>,
     verdicts: Arc<Verdicts>,

@@ -64,39 +64,30 @@ pub(crate) async fn watch(
     }
 }
 
-/// Reads the secrets that seal what replicas share again, where their files changed, until `stop` resolves: all of them,
-/// or those before stay.
+/// Reads the secrets that seal what replicas share again and again until `stop` resolves, and puts them in force where they
+/// changed: all of them, or those before stay.
 pub(crate) async fn watch_seal_keys(redis: Redis, shared: Arc<Shared>, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
-    let redis = Arc::new(redis);
-    let read = || {
-        let redis = redis.clone();
-        tokio::task::spawn_blocking(move || {
-            let marks: Vec<_> = redis.seal_keys().iter().cloned().filter_map(mark).collect();
-            (marks, redis.seals().map_err(|error| format!("{error:#}")))
-        })
-    };
-    let mut seen = read().await.map(|(marks, _)| marks).unwrap_or_default();
-    let mut complaint = None;
+    let (redis, mut complaint) = (Arc::new(redis), None);
     loop {
         tokio::select! {
             () = &mut stop => return,
             () = tokio::time::sleep(INTERVAL) => {}
         }
-        // Reading three files of 32 bytes is no more work than looking whether to.
-        let Ok((now, seals)) = read().await else { continue };
-        if now == seen && complaint.is_none() {
-            continue;
-        }
+        // A few files of 32 bytes: to read them is no more work than to look whether to.
+        let redis = redis.clone();
+        let Ok(seals) = tokio::task::spawn_blocking(move || redis.seals()).await else { continue };
         let outcome = match seals {
             Ok(Some(seals)) => shared.reseal(seals).map_err(|error| error.to_string()),
             Ok(None) => return,
-            Err(error) => Err(error),
+            Err(error) => Err(format!("{error:#}")),
         };
         match outcome {
-            Ok(()) => {
-                resealed("loaded");
-                tracing::info!("new seal keys are in force");
+            Ok(changed) => {
+                if changed {
+                    resealed("loaded");
+                    tracing::info!("new seal keys are in force");
+                }
                 complaint = None;
             }
             Err(error) => {
@@ -107,7 +98,6 @@ pub(crate) async fn watch_seal_keys(redis: Redis, shared: Arc<Shared>, stop: imp
                 complaint = Some(error);
             }
         }
-        seen = now;
     }
 }
 

@@ -87,8 +87,11 @@ where
     let asked: Purge = serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
     let bytes = asked.bytes;
     let target = target(asked).map_err(wrong)?;
-    let purged = memory.purge(target, bytes).await.map_err(|error| wrong(error.to_string()))?;
-    Ok(json(StatusCode::OK, &purged))
+    // Once begun it is finished, also when the operator does not wait for it.
+    let memory = memory.clone();
+    let purged = tokio::spawn(async move { memory.purge(target, bytes).await }).await;
+    let purged = purged.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(json(StatusCode::OK, &purged.map_err(|error| wrong(error.to_string()))?))
 }
 
 fn target(asked: Purge) -> Result<Target, String> {

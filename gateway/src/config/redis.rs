@@ -102,11 +102,6 @@ impl Redis {
         })
     }
 
-    /// The files of the secrets.
-    pub(crate) fn seal_keys(&self) -> &[PathBuf] {
-        &self.seal_keys
-    }
-
     /// What the secrets seal with, all of them read; `None` where there are none.
     pub(crate) fn seals(&self) -> anyhow::Result<Option<Seals>> {
         if self.seal_keys.is_empty() {
