@@ -10,7 +10,7 @@ use testkit::authority::SignatureManifest;
 use testkit::registry::{Fault, Seen};
 
 use super::fleet::{Fleet, image};
-use crate::cache::{cache, document};
+use crate::cache::{cache as operate, document};
 use crate::cli::exits;
 
 /// How long anything here may take on a machine that has much else to do.
@@ -23,7 +23,7 @@ fn configuration(fleet: &Fleet, name: &str) -> PathBuf {
 /// What a replica remembers of an image.
 async fn told(fleet: &Fleet, name: &str, digest: &Digest) -> Value {
     let arguments = ["inspect", &image(digest), "--output", "json"];
-    document(&cache(&configuration(fleet, name), &arguments).await)["images"][0].clone()
+    document(&operate(&configuration(fleet, name), &arguments).await)["images"][0].clone()
 }
 
 /// Asks until it is so.
@@ -50,7 +50,7 @@ async fn what_one_replica_is_told_to_forget_every_replica_forgets() {
     assert_eq!(fleet.discoveries(&digest), 1);
 
     let purge = ["purge", "--image", &image(&digest)];
-    exits(&cache(&configuration(&fleet, "one"), &purge).await, 0, &["forgotten"]);
+    exits(&operate(&configuration(&fleet, "one"), &purge).await, 0, &["forgotten"]);
     until("the other has forgotten", async || {
         let told = told(&fleet, "two", &digest).await;
         told["lists"] == json!([]) && told["verdicts"] == json!([])
@@ -71,11 +71,14 @@ async fn who_was_away_forgets_when_it_is_back() {
     }
     fleet.redis.kill();
     let purge = ["purge", "--image", &image(&digest)];
-    let purged = cache(&configuration(&fleet, "one"), &purge).await;
+    let purged = operate(&configuration(&fleet, "one"), &purge).await;
     exits(&purged, 0, &["forgotten", "Redis could not be told"]);
     assert_ne!(told(&fleet, "two", &digest).await["lists"], json!([]), "it cannot know");
     // The one that owes the message may be started anew meanwhile.
     first.stop().await;
+    // In one process with it, something of it may be about to end.
+    let storage = fleet.stage.directory.path().join("one");
+    until("its index is closed", async || ::cache::Index::open(&storage).is_ok()).await;
     let _first = fleet.unready("one", "sealKeys: [SEALS/seal.key]").await;
     let directory = fleet.stage.directory.path().to_owned();
     fleet.redis.start_again(&directory).await;
