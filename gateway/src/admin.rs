@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 pub(crate) use self::access::{Access, Via};
 pub(crate) use self::socket::Socket;
 use crate::figures::Figures;
+use crate::kubernetes::Cluster;
 use crate::memory::Memory;
 use crate::reply::{Body, text, whole};
 use crate::rules::Rules;
@@ -40,6 +41,7 @@ impl Readiness {
 pub(crate) struct Admin {
     readiness: Arc<Readiness>,
     rules: Arc<ArcSwap<Rules>>,
+    cluster: Option<Arc<Cluster>>,
     metrics: PrometheusHandle,
     figures: Figures,
     access: Access,
@@ -51,12 +53,13 @@ impl Admin {
     pub(crate) fn new(
         readiness: Arc<Readiness>,
         rules: Arc<ArcSwap<Rules>>,
+        cluster: Option<Arc<Cluster>>,
         metrics: PrometheusHandle,
         figures: Figures,
         access: Access,
         memory: Memory,
     ) -> Self {
-        Self { readiness, rules, metrics, figures, access, memory }
+        Self { readiness, rules, cluster, metrics, figures, access, memory }
     }
 
     /// Answers one request.
@@ -79,14 +82,10 @@ impl Admin {
         }
         match path {
             "/livez" => text(StatusCode::OK, "alive"),
-            "/readyz" if self.readiness.0.load(Ordering::Acquire) => match self.missing_roots() {
-                None => text(StatusCode::OK, "ready"),
-                Some(names) => text(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    format!("not ready: trust root not loaded: {names}"),
-                ),
+            "/readyz" => match self.ready() {
+                Ok(remark) => text(StatusCode::OK, format!("ready{remark}")),
+                Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}")),
             },
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining"),
             "/metrics" => {
                 self.figures.record();
                 self.metrics.run_upkeep();
@@ -100,9 +99,22 @@ impl Admin {
         }
     }
 
-    fn missing_roots(&self) -> Option<String> {
+    /// Whether requests may come, and what there is to say all the same.
+    fn ready(&self) -> Result<String, String> {
+        if !self.readiness.0.load(Ordering::Acquire) {
+            return Err("starting or draining".to_owned());
+        }
         let rules = self.rules.load();
-        let missing = rules.missing_roots();
-        (!missing.is_empty()).then(|| missing.into_iter().collect::<Vec<_>>().join(", "))
+        rules.in_force().map_err(|why| why.to_string())?;
+        if let Some(names) = missing_roots(&rules) {
+            return Err(format!("trust root not loaded: {names}"));
+        }
+        let remark = self.cluster.as_ref().and_then(|cluster| cluster.standing().remark());
+        Ok(remark.map_or_else(String::new, |remark| format!(": {remark}")))
     }
+}
+
+fn missing_roots(rules: &Rules) -> Option<String> {
+    let missing = rules.missing_roots();
+    (!missing.is_empty()).then(|| missing.into_iter().collect::<Vec<_>>().join(", "))
 }

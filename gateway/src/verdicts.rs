@@ -170,7 +170,10 @@ impl Verdicts {
         no_match: NoMatch,
         request: &Request,
     ) -> Option<Ruling> {
-        let key = VerdictKey::new(&self.rules.load(), name, digest, no_match, request);
+        let rules = self.rules.load();
+        rules.in_force().ok()?;
+        let key = VerdictKey::new(&rules, name, digest, no_match, request);
+        drop(rules);
         let remembered = self.remembered.find(&key)?;
         let now = Instant::now();
         if remembered.until.is_some_and(|until| until <= now) {
@@ -185,7 +188,8 @@ impl Verdicts {
     /// Judges one image. `name` is canonical (see [`Upstreams::canonical`]) and `digest` is sha256.
     ///
     /// # Errors
-    /// [`Undecided`] where the registry or the gateway itself kept the answer from being known.
+    /// [`Undecided`] where the registry or the gateway itself kept the answer from being known, or there is nothing to judge
+    /// by.
     pub async fn judge(
         &self,
         name: &Name,
@@ -198,6 +202,7 @@ impl Verdicts {
         }
         let since = self.remembered.since();
         let question = self.question(name, digest, no_match, request);
+        question.rules.in_force()?;
         let (verdict, until, source) = self.answer(&question).await?;
         Ok(Ruling { verdict: self.remember(since, &question, verdict, until), source })
     }

@@ -123,7 +123,7 @@ impl Memory {
             Target::Of(Subject::Tag(name, tag)) => {
                 let tags = Some(Beginning::of(name).then(&tag.to_string()));
                 let meant = self.content.look_at_tag(name, tag.as_str()).await;
-                let meant = meant.memory.or(meant.shared);
+                let meant = meant.memory.or(meant.disk).or(meant.shared);
                 let images = meant.map(|digest| Beginning::of(name).then(&digest));
                 Beginnings { images, tags, links: None, facts: None }
             }

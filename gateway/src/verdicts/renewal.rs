@@ -66,6 +66,7 @@ impl Verdicts {
     }
 
     async fn deny_anew(&self, question: &Question) -> Result<(), Undecided> {
+        question.rules.in_force()?;
         let since = self.remembered.since();
         let gathered = self.gather_anew(question, Demand::Recent).await?;
         let judgement = self.decide(question, &gathered, &mut Arc::default()).await?;
