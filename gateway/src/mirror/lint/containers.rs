@@ -7,7 +7,7 @@ use oci::Host;
 use super::address::Whose;
 use super::files::{Files, Form, Source};
 use super::{Expected, Finder, Hole, Kind};
-use crate::mirror::document::{self, Entry, Node};
+use crate::mirror::document::{self, Entry, Node, Unparsable};
 use crate::mirror::spelled;
 
 const SO: &str = "no image can be pulled with it";
@@ -32,9 +32,6 @@ pub(super) fn lint(files: &Files, expected: &Expected) -> Vec<Hole> {
         }
         holes.extend(finder.holes);
     }
-    let Some((first, _)) = roots.first() else {
-        return holes;
-    };
     let mut registries: Vec<Registry<'_>> = Vec::new();
     for (source, root) in &roots {
         let mut finder = Finder::new(&source.path, expected);
@@ -50,16 +47,55 @@ pub(super) fn lint(files: &Files, expected: &Expected) -> Vec<Hole> {
         finder.registry(registry);
         holes.extend(finder.holes);
     }
-    let mut finder = Finder::new(&first.path, expected);
-    finder.reach(&registries);
-    finder.unlisted(files);
-    holes.extend(finder.holes);
-    for source in files.of(Form::Policy) {
-        let mut finder = Finder::new(&source.path, expected);
-        finder.accepted(source, &registries);
+    let policies: Vec<Policy<'_>> = files.of(Form::Policy).map(Policy::new).collect();
+    let first = roots.first().map(|(source, _)| *source).or_else(|| files.of(Form::Policy).next());
+    if let Some(first) = first {
+        let mut finder = Finder::new(&first.path, expected);
+        finder.reach(&registries, &policies);
+        finder.unlisted(&policies);
+        holes.extend(finder.holes);
+    }
+    for policy in &policies {
+        let mut finder = Finder::new(&policy.source.path, expected);
+        finder.accepted(policy, &registries);
         holes.extend(finder.holes);
     }
     holes
+}
+
+/// A `policy.json`.
+struct Policy<'a> {
+    source: &'a Source,
+    root: Result<Node, Unparsable>,
+}
+
+impl<'a> Policy<'a> {
+    fn new(source: &'a Source) -> Self {
+        Self { source, root: document::json(&source.text) }
+    }
+
+    /// What it says of images by the names that they begin with.
+    fn scopes(&self) -> &[Entry] {
+        let docker = self.root.as_ref().ok().and_then(|root| root.below(&["transports", "docker"]));
+        docker.map(|docker| docker.node.entries()).unwrap_or_default()
+    }
+
+    /// The names of which images are accepted.
+    fn accepts(&self) -> impl Iterator<Item = &Entry> {
+        self.scopes().iter().filter(|scope| !scope.key.is_empty() && !rejects(&scope.node))
+    }
+
+    /// Whether images are rejected of which it says nothing.
+    fn rejects_others(&self) -> bool {
+        let general = || self.root.as_ref().ok().and_then(|root| root.get("default"));
+        let others = self.scopes().iter().find(|scope| scope.key.is_empty()).or_else(general);
+        others.is_some_and(|others| rejects(&others.node))
+    }
+
+    /// Whether every image of a registry is rejected.
+    fn rejects_all_of(&self, name: &str) -> bool {
+        self.rejects_others() && !self.accepts().any(|scope| is_of(name, host_of(&scope.key)))
+    }
 }
 
 /// The host of a prefix or a location.
@@ -224,10 +260,10 @@ impl<'a> Finder<'a> {
     }
 
     /// Whether every registry is spoken of, and what wildcards leave out.
-    fn reach(&mut self, registries: &[Registry<'_>]) {
+    fn reach(&mut self, registries: &[Registry<'_>], policies: &[Policy<'_>]) {
         for host in self.expected.hosts() {
             let name = spelled(host);
-            if !covers(registries, &name) {
+            if !covers(registries, &name) && !policies.iter().any(|policy| policy.rejects_all_of(&name)) {
                 let what = format!("{name} is not listed as a whole: it is asked itself");
                 self.found(
                     None,
@@ -247,9 +283,8 @@ impl<'a> Finder<'a> {
     }
 
     /// Whether something rejects the registries that are not listed.
-    fn unlisted(&mut self, files: &Files) {
-        let rejects = |source: &Source| document::json(&source.text).is_ok_and(|root| rejects_others(&root));
-        if !files.of(Form::Policy).any(rejects) {
+    fn unlisted(&mut self, policies: &[Policy<'_>]) {
+        if !policies.iter().any(Policy::rejects_others) {
             self.found(
                 None,
                 Kind::Unlisted,
@@ -261,17 +296,16 @@ impl<'a> Finder<'a> {
     }
 
     /// What a policy accepts has to be guarded.
-    fn accepted(&mut self, source: &Source, registries: &[Registry<'_>]) {
-        let root = match document::json(&source.text) {
-            Ok(root) => root,
-            Err(error) => return self.unparsable(&error, SO),
-        };
-        let scopes =
-            root.below(&["transports", "docker"]).map(|entry| entry.node.entries()).unwrap_or_default();
-        for scope in scopes.iter().filter(|scope| !scope.key.is_empty() && !rejects(&scope.node)) {
+    fn accepted(&mut self, policy: &Policy<'_>, registries: &[Registry<'_>]) {
+        if let Err(error) = &policy.root {
+            return self.unparsable(error, SO);
+        }
+        for scope in policy.accepts() {
             let host = host_of(&scope.key);
             let ours = self.whose(host, host.parse().ok().as_ref()) == Whose::Ours;
-            if !ours && !covers(registries, host) {
+            // Of those that are expected it has been said already.
+            let is_expected = self.expected.hosts().any(|expected| spelled(expected) == host);
+            if !ours && !is_expected && !covers(registries, host) {
                 let what =
                     format!("{} is accepted, and no [[registry]] lists it: it is asked itself", scope.key);
                 self.found(scope.line, Kind::NotCovered, what, "a [[registry]] for it, or no such entry");
@@ -282,19 +316,15 @@ impl<'a> Finder<'a> {
 
 /// Whether some entry speaks of a whole registry.
 fn covers(registries: &[Registry<'_>], name: &str) -> bool {
-    registries.iter().any(|registry| {
-        let under = registry.prefix.strip_prefix('*').is_some_and(|suffix| name.ends_with(suffix));
-        registry.prefix == name || under
-    })
+    registries.iter().any(|registry| is_of(name, &registry.prefix))
+}
+
+/// Whether a registry is the one that is named, or below a wildcard.
+fn is_of(name: &str, named: &str) -> bool {
+    named == name || named.strip_prefix('*').is_some_and(|suffix| name.ends_with(suffix))
 }
 
 fn rejects(requirements: &Node) -> bool {
     let first = requirements.items().first().and_then(|item| item.node.get("type"));
     first.and_then(|kind| kind.node.text()) == Some("reject")
-}
-
-/// Whether images of registries that a policy does not name are rejected.
-fn rejects_others(root: &Node) -> bool {
-    let docker = root.below(&["transports", "docker", ""]).or_else(|| root.get("default"));
-    docker.is_some_and(|docker| rejects(&docker.node))
 }
