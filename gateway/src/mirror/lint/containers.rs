@@ -5,9 +5,10 @@ use std::path::Path as FilePath;
 use oci::Host;
 
 use super::address::Whose;
-use super::files::{Files, Form, Source};
+use super::files::{Files, Form};
+use super::policy_json::{Policy, host_of, is_of};
 use super::{Expected, Finder, Hole, Kind};
-use crate::mirror::document::{self, Entry, Node, Unparsable};
+use crate::mirror::document::{self, Entry, Node};
 use crate::mirror::spelled;
 
 const SO: &str = "no image can be pulled with it";
@@ -61,46 +62,6 @@ pub(super) fn lint(files: &Files, expected: &Expected) -> Vec<Hole> {
         holes.extend(finder.holes);
     }
     holes
-}
-
-/// A `policy.json`.
-struct Policy<'a> {
-    source: &'a Source,
-    root: Result<Node, Unparsable>,
-}
-
-impl<'a> Policy<'a> {
-    fn new(source: &'a Source) -> Self {
-        Self { source, root: document::json(&source.text) }
-    }
-
-    /// What it says of images by the names that they begin with.
-    fn scopes(&self) -> &[Entry] {
-        let docker = self.root.as_ref().ok().and_then(|root| root.below(&["transports", "docker"]));
-        docker.map(|docker| docker.node.entries()).unwrap_or_default()
-    }
-
-    /// The names of which images are accepted.
-    fn accepts(&self) -> impl Iterator<Item = &Entry> {
-        self.scopes().iter().filter(|scope| !scope.key.is_empty() && !rejects(&scope.node))
-    }
-
-    /// Whether images are rejected of which it says nothing.
-    fn rejects_others(&self) -> bool {
-        let general = || self.root.as_ref().ok().and_then(|root| root.get("default"));
-        let others = self.scopes().iter().find(|scope| scope.key.is_empty()).or_else(general);
-        others.is_some_and(|others| rejects(&others.node))
-    }
-
-    /// Whether every image of a registry is rejected.
-    fn rejects_all_of(&self, name: &str) -> bool {
-        self.rejects_others() && !self.accepts().any(|scope| is_of(name, host_of(&scope.key)))
-    }
-}
-
-/// The host of a prefix or a location.
-fn host_of(location: &str) -> &str {
-    location.split('/').next().unwrap_or(location)
 }
 
 impl<'a> Finder<'a> {
@@ -317,14 +278,4 @@ impl<'a> Finder<'a> {
 /// Whether some entry speaks of a whole registry.
 fn covers(registries: &[Registry<'_>], name: &str) -> bool {
     registries.iter().any(|registry| is_of(name, &registry.prefix))
-}
-
-/// Whether a registry is the one that is named, or below a wildcard.
-fn is_of(name: &str, named: &str) -> bool {
-    named == name || named.strip_prefix('*').is_some_and(|suffix| name.ends_with(suffix))
-}
-
-fn rejects(requirements: &Node) -> bool {
-    let first = requirements.items().first().and_then(|item| item.node.get("type"));
-    first.and_then(|kind| kind.node.text()) == Some("reject")
 }
