@@ -9,6 +9,7 @@ mod policy_test;
 mod serve;
 mod verify;
 mod verify_bundle;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::cue::sandbox;
+use crate::kubernetes::crds;
 
 /// The answer to every question that a command is asked: exit codes 0, 1 and 2.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,6 +76,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Print the definitions of the kinds that policies are written as in a cluster, for `kubectl apply -f -`.
+    Crds,
+    /// Print what tells an API server to ask this gateway, for `kubectl apply -f -`.
+    Webhooks(webhooks::Print),
     /// Work on policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -130,6 +136,11 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
+        Command::Crds => {
+            say(crds::yaml()?.trim_end());
+            Ok(Answer::Yes)
+        }
+        Command::Webhooks(arguments) => webhooks::print(arguments),
         Command::MirrorConfig(arguments) => mirror_config::mirror_config(&arguments),
         Command::MirrorLint(arguments) => mirror_lint::mirror_lint(&arguments),
         Command::CueSandbox { program, directory, arguments } => {

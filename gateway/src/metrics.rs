@@ -1,7 +1,7 @@
 //! What is counted. Handles are registered once; no name, digest or tenant's text is ever a label.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use policies::{Facts, Finding, PolicySet, Verdict};
 
 use crate::admission::Act;
+use crate::kubernetes::Standing;
 use crate::material::MaterialList;
 use crate::place::Unrouted;
 use crate::pull::Kind;
@@ -187,6 +188,20 @@ impl Metrics {
         }
     }
 
+    /// How the policies of a cluster stand.
+    pub(crate) fn synced(&self, standing: &Standing, heard: Option<SystemTime>) {
+        for (name, is) in [
+            ("current", *standing == Standing::Current),
+            ("stale", matches!(standing, Standing::Stale(..))),
+            ("missing", matches!(standing, Standing::Missing(_))),
+        ] {
+            metrics::gauge!("countersign_policies_standing", "is" => name).set(if is { 1.0 } else { 0.0 });
+        }
+        if let Some(heard) = heard.and_then(|heard| heard.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+            metrics::gauge!("countersign_policies_heard_timestamp_seconds").set(heard.as_secs_f64());
+        }
+    }
+
     /// New policies were loaded, or refused.
     pub fn reloaded(&self, outcome: Result<&PolicySet, ()>) {
         if let Ok(policies) = outcome {
@@ -217,6 +232,11 @@ fn describe() {
         "countersign_pulls_total",
         "Requests at the pull door, by how far back the answer came from"
     );
+    describe_counter!(
+        "countersign_stale_tags_total",
+        "Tags that were taken for what they last meant, because their registry could not be asked"
+    );
+    describe_counter!("countersign_streams_cut_total", "Downloads that were cut because of a revocation");
     describe_histogram!("countersign_admission_seconds", Unit::Seconds, "Time to answer an admission review");
     describe_counter!("countersign_reviews_total", "Admission reviews answered");
     describe_histogram!("countersign_verification_seconds", Unit::Seconds, "Time to check one signature");
@@ -245,6 +265,14 @@ fn describe() {
     metrics::describe_gauge!(
         "countersign_trust_root_ends_timestamp_seconds",
         "When the first trust root can vouch for nothing new any more"
+    );
+    metrics::describe_gauge!(
+        "countersign_policies_standing",
+        "How the policies of the cluster stand: current, stale because the API server cannot be heard, or missing"
+    );
+    metrics::describe_gauge!(
+        "countersign_policies_heard_timestamp_seconds",
+        "When the API server last said which policies there are"
     );
     metrics::describe_gauge!("countersign_policies", "Policies in force");
     metrics::describe_gauge!(

@@ -5,7 +5,7 @@ use std::time::Instant;
 use oci::Reference;
 use serde_json::json;
 
-use super::message::{Problems, denial};
+use super::message::{Problems, denial, stale};
 use super::review::{AdmissionRequest, Answer, Ground};
 use super::validate::starts_nothing;
 use super::{AdmissionDoor, Image, Workload, images};
@@ -42,10 +42,13 @@ impl AdmissionDoor {
         let (mut patch, mut problems, mut warnings) = (Vec::new(), Problems::default(), Vec::new());
         for ((image, reference), resolved) in tagged.iter().zip(resolutions) {
             match resolved {
-                Ok(digest) => {
+                Ok(resolved) => {
+                    if let Some(age) = resolved.stale {
+                        warnings.push(format!("{}: {reference} {}", image.path, stale(age)));
+                    }
                     // The API server applies the patch to the object that it sent, or not at all.
                     patch.push(json!({"op": "test", "path": image.pointer, "value": image.text}));
-                    let pinned = reference.pinned(digest).to_string();
+                    let pinned = reference.pinned(resolved.digest).to_string();
                     patch.push(json!({"op": "replace", "path": image.pointer, "value": pinned}));
                 }
                 // Left as it is for validation, which knows whether a registry that we do not ask matters.

@@ -163,7 +163,7 @@ async fn resolve(core: &Core, name: &oci::Name, reference: &Reference) -> Result
         version @ (TagOrDigest::Tag(_) | TagOrDigest::Digest(_)) => {
             let place = core.upstreams.place(name).ok_or_else(|| Undecided::NoUpstream(name.host.clone()))?;
             match version {
-                TagOrDigest::Tag(tag) => Ok(core.content.resolve(&place, &tag).await?),
+                TagOrDigest::Tag(tag) => Ok(core.content.resolve_now(&place, &tag).await?),
                 TagOrDigest::Digest(digest) => Ok(core.content.manifest(&place, digest).await?.judged),
             }
         }

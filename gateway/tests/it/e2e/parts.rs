@@ -8,16 +8,16 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, header};
-use http_body_util::Empty;
+use http::{HeaderMap, Request, header};
+use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use oci::{Digest, MediaType};
+use oci::{Digest, MANIFEST_ACCEPT, MediaType};
 
 use crate::stage::HOST;
 
 /// A program that runs in the background.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -48,7 +48,30 @@ pub(super) async fn status(url: &str) -> u16 {
     client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap().status().as_u16()
 }
 
-fn free_address() -> SocketAddr {
+/// An answer, read whole.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// What a registry answers to a GET of this URL by somebody who takes every manifest.
+pub(super) async fn get(url: &str) -> Answer {
+    let request = Request::get(url).header(header::ACCEPT, MANIFEST_ACCEPT);
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+pub(super) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -115,7 +138,7 @@ impl Origin {
             "the log does not show who reads: {reads:?}"
         );
         for line in reads {
-            for client in ["skopeo", "containerd", "containers/", "libpod", "podman"] {
+            for client in ["skopeo", "containerd", "containers/", "libpod/", "podman"] {
                 assert!(!line.contains(client), "{line}");
             }
         }
