@@ -10,7 +10,7 @@ run: ## Start Countersign on its embedded defaults and say what to type next.
 	$(CARGO) run --release --locked --bin countersign -- serve
 
 test: ## Install what the tests need, and run all of them.
-	tools=$$(scripts/install-tools base e2e | sed 's,/[^/]*$$,,' | paste -sd :) && PATH="$$tools:$$PATH" \
+	tools=$$(scripts/install-tools base e2e kubernetes | sed 's,/[^/]*$$,,' | paste -sd :) && PATH="$$tools:$$PATH" \
 	$(CARGO) test --locked --workspace --features gateway/e2e,cache/e2e
 
 unit: ## Run the tests that need nothing installed.
