@@ -104,22 +104,44 @@ fn the_documented_ways_to_share_are_configuration() {
 }
 
 #[test]
+fn the_charts_profiles_are_configuration() {
+    let files = std::fs::read_dir(root().join("helm/configurations")).unwrap();
+    let paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    assert_eq!(paths.len(), 6);
+    for path in paths {
+        config::load(Some(&path), std::iter::empty())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+#[test]
 fn links_lead_somewhere() {
     for document in [
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
+        "RELEASING.md",
+        "SECURITY.md",
+        "docs/README.md",
         "docs/cache.md",
         "docs/configuration.md",
+        "docs/howto-air-gap.md",
+        "docs/howto-migrate.md",
+        "docs/install.md",
         "docs/nodes.md",
         "docs/registry.md",
+        "docs/sizing.md",
+        "docs/threat-model.md",
+        "docs/troubleshooting.md",
         "docs/trust-roots.md",
+        "docs/tutorial.md",
     ] {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();
         for target in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
             if !target.starts_with("http") {
-                assert!(folder.join(target).exists(), "{document}: {target}");
+                let file = target.split('#').next().unwrap();
+                assert!(folder.join(file).exists(), "{document}: {target}");
             }
         }
     }
