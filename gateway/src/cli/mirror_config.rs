@@ -65,8 +65,8 @@ pub(super) struct Wanted {
     /// Write nothing, and exit with 1, where a hole would remain.
     #[arg(long)]
     strict: bool,
-    /// Write the files below this directory, as they lie on a node, instead of printing them. None is overwritten that
-    /// says something else.
+    /// Write the files below this directory, as they lie on a node, instead of printing them. Those that were written so
+    /// before are replaced; no other is that says something else.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 }

@@ -157,6 +157,13 @@ impl File {
     fn new(path: impl Into<String>, text: String) -> Self {
         Self { path: path.into(), text, secret: false }
     }
+
+    /// Whether a file may be put in the place of one that holds this: one that was written here before, or that is in a
+    /// folder of ours. JSON has no room to say who wrote it.
+    pub(crate) fn may_replace(&self, text: &[u8]) -> bool {
+        let in_our_folder = self.path.strip_prefix(TRUST).is_some_and(|rest| rest.starts_with('/'));
+        in_our_folder || text.starts_with(format!("# {HEAD}\n").as_bytes())
+    }
 }
 
 /// Where a node finds a file that is put below its root.

@@ -74,6 +74,16 @@ fn registries_come_from_the_gateways_own_configuration_and_nothing_is_overwritte
         text.contains("mirror.example") && text.contains("registry.example") && !text.contains("ghcr.io"),
         "{text}"
     );
+    // What was written so before may be replaced, what anybody else wrote may not.
+    let policy = Path::new(&node).join("etc/containers/policy.json");
+    let other = write.map(|argument| if argument == GATEWAY { "https://other.example" } else { argument });
+    exits(&run(&other), 2, &["policy.json", "says something else"]);
+    std::fs::remove_file(&policy).unwrap();
+    exits(&run(&other), 0, &[]);
+    assert!(std::fs::read_to_string(&conf).unwrap().contains("other.example/registry.example"));
+    std::fs::remove_file(&policy).unwrap();
+    let names = || std::fs::read_dir(conf.parent().unwrap()).unwrap().count();
+    assert_eq!((names(), policy.exists()), (1, false));
     std::fs::write(&conf, "# mine\n").unwrap();
     exits(&run(&write), 2, &["says something else"]);
     assert_eq!(std::fs::read_to_string(&conf).unwrap(), "# mine\n");
