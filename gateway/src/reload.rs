@@ -95,12 +95,13 @@ fn mark(path: PathBuf) -> Option<Mark> {
 }
 
 fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
-    let (before, now) = (rules.load().in_force(), loaded.in_force());
-    if loaded.revision() == rules.load().revision() && before.is_ok() == now.is_ok() {
+    let withheld = |rules: &Rules| rules.in_force().err().map(|why| why.to_string());
+    let now = withheld(&loaded);
+    if loaded.revision() == rules.load().revision() && withheld(&rules.load()) == now {
         return;
     }
-    if let Err(why) = now {
-        tracing::warn!(%why, "nothing is allowed");
+    if let Some(why) = now {
+        tracing::warn!(why, "nothing is allowed");
         rules.store(Arc::new(loaded));
         return;
     }

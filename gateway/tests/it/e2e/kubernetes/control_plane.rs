@@ -95,7 +95,8 @@ impl ControlPlane {
         ]);
         self.api_server = Some(started(&mut command, log));
         for _ in 0..400 {
-            let ended = self.api_server.as_mut().is_some_and(|running| running.0.try_wait().unwrap().is_some());
+            let ended =
+                self.api_server.as_mut().is_some_and(|running| running.0.try_wait().unwrap().is_some());
             assert!(!ended, "kube-apiserver ended: {}", self.log_of("kube-apiserver.log"));
             if tokio::net::TcpStream::connect(self.address).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
