@@ -112,7 +112,7 @@ impl World {
 
     pub(super) async fn readiness(&self) -> (u16, String) {
         let reply = self.gateway().admin("/readyz").await;
-        (reply.status.as_u16(), String::from_utf8(reply.bytes().to_vec()).unwrap())
+        (reply.status.as_u16(), String::from_utf8_lossy(reply.bytes()).trim_end().to_owned())
     }
 
     pub(super) async fn until_ready(&self) {
