@@ -9,10 +9,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use cache::{Blobs, Index};
 use hyper::body::Incoming;
+use oci::Digest;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::{Admin, Readiness};
+use crate::admin::{Access, Admin, Readiness, Socket, Via};
 use crate::admission::AdmissionDoor;
 use crate::config::{self, Config};
 use crate::content::Content;
@@ -23,11 +24,14 @@ use crate::fleet::Fleet;
 use crate::kubernetes::Cluster;
 use crate::listen::Door;
 use crate::material::Materials;
+use crate::memory::Memory;
 use crate::metrics::{self, Metrics};
 use crate::place::Upstreams;
 use crate::pull::{Gate, PullDoor};
 use crate::remote::RemoteFiles;
+use crate::renewals::Renewals;
 use crate::rules::Rules;
+use crate::tags::Beliefs;
 use crate::tls::Shown;
 use crate::trust::{self, Repositories};
 use crate::verdicts::Verdicts;
@@ -47,7 +51,10 @@ pub struct Core {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     fleet: Option<Fleet>,
+    renewals: Arc<Renewals>,
     rules: Arc<ArcSwap<Rules>>,
+    /// The digest of the revocations among them, for those who have to know when it changes.
+    revocations: watch::Sender<Digest>,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
     cluster: Option<Arc<Cluster>>,
@@ -104,8 +111,11 @@ impl Core {
         let blobs = Blobs::open(directory, config.storage.limit)?;
         let upstreams = Arc::new(upstreams(config)?);
         let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
-        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), config.registry.tag_freshness);
+        let renewals = Renewals::new();
+        let beliefs = Beliefs { fresh: config.registry.tag_freshness, stale: config.registry.stale_tags };
+        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), beliefs, renewals.clone());
         let materials = Materials::new(blobs, &index, fleet.as_ref(), metrics.clone());
+        let revocations = watch::Sender::new(rules.policies.revoked());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let verdicts = Verdicts::new(
             rules.clone(),
@@ -116,9 +126,22 @@ impl Core {
             &index,
             fleet.as_ref(),
             metrics.clone(),
+            renewals.clone(),
         );
         let cluster = config.policies.kubernetes.as_ref().map(|settings| Cluster::new(config, settings));
-        Ok(Self { content, verdicts, upstreams, metrics, fleet, rules, repositories, remote, cluster })
+        Ok(Self {
+            content,
+            verdicts,
+            upstreams,
+            metrics,
+            fleet,
+            renewals,
+            rules,
+            revocations,
+            repositories,
+            remote,
+            cluster,
+        })
     }
 }
 
@@ -157,7 +180,12 @@ impl App {
         let admission = Door::bind(config.admission.listen, Some(admission_tls.server()?))
             .await
             .map_err(bind("admission.listen"))?;
-        let admin = Door::bind(config.admin, None).await.map_err(bind("admin.listen"))?;
+        let admin = Door::bind(config.admin.listen, None).await.map_err(bind("admin.listen"))?;
+        let access = Access::new(config.admin.token.clone())?;
+        let socket = Socket::bind(&config.admin.socket).await;
+        let socket = socket.map_err(|error| {
+            anyhow::anyhow!("admin.socket: {}: cannot be bound: {error}", config.admin.socket.display())
+        })?;
         let (stop, stopped) = watch::channel(false);
         let readiness = Arc::new(Readiness::default());
         let mut app = Self {
@@ -173,18 +201,30 @@ impl App {
         app.open_registry(registry, &config, &core, &decisions, stopped.clone());
         app.open_admission(admission, &config, &core, &decisions, stopped.clone());
         let shared = core.fleet.as_ref().map(|fleet| fleet.shared().clone());
-        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared);
+        let renewals = core.renewals.clone();
+        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared, renewals);
+        let memory = Memory::new(core.content.clone(), core.verdicts.clone(), core.upstreams.clone());
         let admin_door = Arc::new(Admin::new(
             readiness.clone(),
             core.rules.clone(),
             core.cluster.clone(),
             handle,
             figures,
+            access,
+            memory,
         ));
-        app.open(admin, stopped.clone(), move |request| {
+        for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();
-            async move { admin_door.answer(&request) }
-        });
+            app.open(door, stopped.clone(), move |request| {
+                let admin_door = admin_door.clone();
+                async move { admin_door.answer(request, via).await }
+            });
+        }
+        if let (Some(redis), Some(fleet)) = (&config.redis, &core.fleet) {
+            let watching =
+                reload::watch_seal_keys(redis.clone(), fleet.shared().clone(), until(stopped.clone()));
+            app.tasks.push(tokio::spawn(watching));
+        }
         let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
         app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));
@@ -202,9 +242,10 @@ impl App {
             let running = cluster.clone().run(core.metrics.clone(), shown, until(stopped.clone()));
             app.tasks.push(tokio::spawn(running));
         }
+        let in_force = reload::InForce { rules: core.rules, revocations: core.revocations };
         let reloading = reload::watch(
             config,
-            core.rules,
+            in_force,
             core.repositories,
             core.remote,
             core.cluster,
@@ -230,6 +271,7 @@ impl App {
             core.content.clone(),
             core.upstreams.clone(),
             decisions.clone(),
+            core.revocations.subscribe(),
             core.metrics.clone(),
         ));
         self.open(door, stopped, move |request| {
@@ -308,7 +350,10 @@ fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
             Ok(upstream::Upstream::new(settings)?)
         };
         let connected = connect().map_err(|error| anyhow::anyhow!("upstreams[{index}]: {error:#}"))?;
-        upstreams.add(&Arc::new(connected), &upstream.aliases);
+        let connected = Arc::new(connected);
+        upstreams.add(&connected, &upstream.aliases);
+        upstreams.call(&connected, &upstream.hostnames);
     }
+    config.registry.canaries.iter().for_each(|name| upstreams.deny(name));
     Ok(upstreams)
 }

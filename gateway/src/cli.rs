@@ -1,6 +1,9 @@
 //! The command line.
 
+mod cache;
 mod input;
+mod mirror_config;
+mod mirror_lint;
 mod object;
 mod policy;
 mod policy_test;
@@ -81,6 +84,14 @@ enum Command {
     /// Work on policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Look at what a gateway that runs remembers, and have it forgotten, at every replica.
+    #[command(subcommand)]
+    Cache(cache::Cache),
+    /// Write the configuration of nodes that leaves them no way but through the gateway.
+    #[command(subcommand)]
+    MirrorConfig(mirror_config::MirrorConfig),
+    /// Read the configuration of nodes, and name every way past the gateway.
+    MirrorLint(mirror_lint::MirrorLint),
 }
 
 #[derive(Debug, Subcommand)]
@@ -127,6 +138,7 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::Serve { config } => serve::serve(config.as_deref()),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
+        Command::Cache(command) => cache::cache(&command),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
         Command::Crds => {
@@ -134,6 +146,8 @@ fn command(command: Command) -> anyhow::Result<Answer> {
             Ok(Answer::Yes)
         }
         Command::Webhooks(arguments) => webhooks::print(arguments),
+        Command::MirrorConfig(arguments) => mirror_config::mirror_config(&arguments),
+        Command::MirrorLint(arguments) => mirror_lint::mirror_lint(&arguments),
         Command::CueSandbox { program, directory, arguments } => {
             Err(sandbox::enter(&program, &directory, &arguments))
         }

@@ -9,13 +9,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use oci::Host;
+use oci::{Host, Name};
 use policies::NoMatch;
 use upstream::{Endpoint, Realm, Url};
 
+pub use crate::hostname::{Hostname, InvalidHostname};
 pub use file::{ConfigError, load};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
+pub(crate) use secrets::short_secret;
 pub use secrets::{authorities, credentials};
 
 /// Everything that `serve` needs to know.
@@ -25,8 +27,8 @@ pub struct Config {
     pub registry: Registry,
     /// The admission door.
     pub admission: Admission,
-    /// Where health and metrics are served.
-    pub admin: SocketAddr,
+    /// Where health and metrics are served, and where an operator asks and changes what is remembered.
+    pub admin: Admin,
     /// The directory for bytes and the index.
     pub storage: Storage,
     /// What the replicas of a fleet share their memory through, if there is such a thing.
@@ -52,8 +54,12 @@ pub struct Registry {
     pub no_match: NoMatch,
     /// How long a tag that was resolved is not asked about again.
     pub tag_freshness: Duration,
+    /// How long after it was last confirmed a tag is believed whose registry cannot be asked; not at all without.
+    pub stale_tags: Option<Duration>,
     /// Where a pull goes that names no registry.
     pub default_upstream: Option<Host>,
+    /// Images that are always denied, besides the one that is in every registry.
+    pub canaries: Vec<Name>,
 }
 
 /// The admission door, always TLS.
@@ -67,6 +73,17 @@ pub struct Admission {
     pub mutate: Mutate,
     /// What the webhook is called in messages, and its configurations in a cluster.
     pub webhook: String,
+}
+
+/// Where health and metrics are served, and where an operator asks and changes what is remembered.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The address it listens on.
+    pub listen: SocketAddr,
+    /// The socket, which its owner alone may open.
+    pub socket: PathBuf,
+    /// The file of the token that an operator shows at the address; without it there is no operating from there.
+    pub token: Option<PathBuf>,
 }
 
 /// A certificate and its key, as PEM files.
@@ -166,6 +183,8 @@ pub struct Upstream {
     pub host: Host,
     /// Other names for the same registry.
     pub aliases: Vec<Host>,
+    /// The names of this gateway that mean it.
+    pub hostnames: Vec<Hostname>,
     /// Where it really is.
     pub endpoint: Endpoint,
     /// The origins, besides the endpoint's own, that may be asked for a token.

@@ -1,10 +1,14 @@
 //! Content, read through memory and disk: what a tag means, and what a manifest says.
 
+mod remembered;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use cache::{Blobs, FlightStats, Flights, Index, Limits, Links, Memo, MemoStats};
+use cache::{
+    Beginning, Blobs, FlightStats, Flights, Forgets, Index, KeyBytes, Limits, Links, Memo, MemoStats,
+    MemoryStats, Shared,
+};
 use http::HeaderValue;
 use oci::{
     ArtefactLimits, Digest, InvalidManifest, MANIFEST_LIMIT, Manifest, MediaType, Name, Tag, TagOrDigest,
@@ -16,7 +20,9 @@ use upstream::FetchError;
 
 use crate::fleet::Fleet;
 use crate::place::Place;
-use crate::reply::header_value;
+use crate::renewals::Renewals;
+use crate::reply::{entity_tag, header_value};
+use crate::tags::{Asked, Beliefs, Resolved, TagKey, Tags};
 use crate::undecided::with_causes;
 
 /// A manifest that this repository is known to have.
@@ -43,6 +49,8 @@ pub struct Head {
     pub media_type: HeaderValue,
     /// Its digest.
     pub digest: HeaderValue,
+    /// What tells it from other content, which is its digest too.
+    pub entity_tag: HeaderValue,
 }
 
 /// How long links are believed to be there without looking, in seconds: less than they are kept for certain.
@@ -72,7 +80,9 @@ struct Membership {
 }
 
 type InRepository = (Name, Digest);
-type TagKey = (Name, String);
+
+/// Those who ask for the same tag share a question, unless something was purged since it was asked.
+type QuestionKey = (TagKey, u64);
 
 /// Manifests and tags, read through to the upstream where they are not at hand.
 pub struct Content {
@@ -81,47 +91,57 @@ pub struct Content {
     members: Memo<InRepository, Membership>,
     recent: moka::future::Cache<InRepository, Arc<Known>>,
     fetches: Flights<InRepository, Result<Arc<Known>, ContentError>>,
-    tags: Memo<TagKey, Digest>,
-    resolutions: Flights<TagKey, Result<Digest, ContentError>>,
-    tag_freshness: Duration,
-    /// Whether other replicas say what belongs to what.
-    has_fleet: bool,
+    tags: Tags,
+    resolutions: Flights<QuestionKey, Result<Resolved, ContentError>>,
+    renewals: Arc<Renewals>,
+    /// What other replicas say of what belongs to what, and are told, is said through this.
+    shared: Option<Arc<Shared>>,
+    /// Who hears of purges besides.
+    _forgetting: [Arc<dyn Forgets>; 2],
 }
 
 /// The most bytes of manifests that are held in memory.
-const RECENT_BYTES: u64 = 64 * 1024 * 1024;
+const RECENT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What is remembered of manifests at most.
+const MEMBERS: Limits = Limits { bytes: 8 * 1024 * 1024, entries: 100_000 };
 
 impl Content {
     /// Content over these stores. Bytes stay with whoever has them; the fleet, if there is one, shares what belongs to
     /// what.
-    pub fn new(
+    pub(crate) fn new(
         blobs: Arc<Blobs>,
         index: &Arc<Index>,
         fleet: Option<&Fleet>,
-        tag_freshness: Duration,
+        beliefs: Beliefs,
+        renewals: Arc<Renewals>,
     ) -> Arc<Self> {
-        let many = Limits { entries: 100_000 };
-        let (links, tags) = match fleet {
-            Some(fleet) => (
-                Links::shared(Some(index.clone()), fleet.shared().clone(), fleet.lifetime()),
-                Memo::shared("tags", many, None, fleet.conclusions("")),
-            ),
-            None => (Links::new(Some(index.clone())), Memo::new("tags", many, None)),
+        let links = match fleet {
+            Some(fleet) => Links::shared(Some(index.clone()), fleet.shared().clone(), fleet.lifetime()),
+            None => Links::new(Some(index.clone())),
         };
         let recent = moka::future::Cache::builder()
             .max_capacity(RECENT_BYTES)
             .weigher(|_, known: &Arc<Known>| u32::try_from(known.content.bytes().len()).unwrap_or(u32::MAX))
             .build();
+        let shared = fleet.map(|fleet| fleet.shared().clone());
+        let relinked: Arc<dyn Forgets> = Arc::new(remembered::Relinked(recent.clone()));
+        let removed: Arc<dyn Forgets> = Arc::new(remembered::Removed(blobs.clone()));
+        if let Some(shared) = &shared {
+            shared.add(remembered::LINKS, Arc::downgrade(&relinked));
+            shared.add(remembered::BLOBS, Arc::downgrade(&removed));
+        }
         Arc::new(Self {
             blobs,
             links,
-            members: Memo::new("members", many, Some(index.clone())),
+            members: Memo::purged_with("members", MEMBERS, Some(index.clone()), shared.clone()),
             recent,
             fetches: Flights::new(),
-            tags,
+            tags: Tags::new(index, fleet, beliefs),
             resolutions: Flights::new(),
-            tag_freshness,
-            has_fleet: fleet.is_some(),
+            renewals,
+            shared,
+            _forgetting: [relinked, removed],
         })
     }
 
@@ -132,12 +152,17 @@ impl Content {
 
     /// Whether other replicas say what belongs to what.
     pub(crate) fn has_fleet(&self) -> bool {
-        self.has_fleet
+        self.shared.is_some()
     }
 
     /// Where it was found which manifests repositories have and what tags mean.
-    pub(crate) fn stats(&self) -> [(&'static str, MemoStats); 2] {
-        [("members", self.members.stats()), ("tags", self.tags.stats())]
+    pub(crate) fn stats(&self) -> [(&'static str, MemoStats); 3] {
+        [("members", self.members.stats()), ("tags", self.tags.stats()), ("links", self.links.stats())]
+    }
+
+    /// What is in memory of each.
+    pub(crate) fn held(&self) -> [(&'static str, MemoryStats); 3] {
+        [("members", self.members.held()), ("tags", self.tags.held()), ("links", self.links.held())]
     }
 
     /// What became of fetches of manifests, and of questions about tags.
@@ -161,33 +186,98 @@ impl Content {
         known.linked_at.store(now, Ordering::Relaxed);
     }
 
-    /// The digest that a tag means now. Asked upstream unless it was within the freshness window; all who ask at once
-    /// share one request.
+    /// What a tag means. Asked upstream unless it was within the freshness window; all who ask at once share one
+    /// request. Where the registry cannot be asked, what the tag last meant is given for as long as that is configured,
+    /// and marked as such.
     ///
     /// # Errors
-    /// Whatever the upstream says: a tag that cannot be resolved is never answered from the past.
-    pub async fn resolve(self: &Arc<Self>, place: &Place, tag: &Tag) -> Result<Digest, ContentError> {
+    /// Whatever the upstream says otherwise. Where it refuses access, what is known of the repository is forgotten.
+    pub async fn resolve(self: &Arc<Self>, place: &Place, tag: &Tag) -> Result<Resolved, ContentError> {
         let key = (place.name.clone(), tag.to_string());
-        if let Some(digest) = self.tags.find_in_memory(&key) {
-            return Ok(digest);
-        }
         let (this, place, tag) = (self.clone(), place.clone(), tag.clone());
+        if let Some(fresh) = self.tags.fresh_in_memory(&key) {
+            if fresh.ends_soon {
+                let what = ("tag", KeyBytes::of(&key));
+                let asked = self.tags.asked(&key);
+                let renew = move || async move { drop(this.ask(&place, &tag, key, asked).await) };
+                self.renewals.begin(what, None, renew);
+            }
+            return Ok(fresh.resolved);
+        }
+        let asked = self.tags.asked(&key);
         let work = {
             let key = key.clone();
             move || async move {
-                if !this.tag_freshness.is_zero()
-                    && let Some(digest) = this.tags.find_shared(&key).await
-                {
-                    return Ok(digest);
+                if let Some(resolved) = this.tags.fresh(&key).await {
+                    return Ok(resolved);
                 }
-                let digest = place.upstream.resolve(&place.name.repository, &tag).await?;
-                if !this.tag_freshness.is_zero() {
-                    this.tags.keep_for(key, digest, this.tag_freshness).await;
+                if let Some(resting) = this.tags.resting(&key).await {
+                    return Ok(resting);
                 }
-                Ok(digest)
+                this.ask(&place, &tag, key, asked).await
             }
         };
-        self.resolutions.run(key, work).await.unwrap_or(Err(ContentError::Lost))
+        let resolved =
+            self.resolutions.run((key, asked.purges()), work).await.unwrap_or(Err(ContentError::Lost))?;
+        if resolved.stale.is_some() {
+            metrics::counter!("countersign_stale_tags_total").increment(1);
+        }
+        Ok(resolved)
+    }
+
+    /// The digest that a tag means now, never what it meant before.
+    ///
+    /// # Errors
+    /// As [`Content::resolve`].
+    pub async fn resolve_now(&self, place: &Place, tag: &Tag) -> Result<Digest, ContentError> {
+        Ok(place.upstream.resolve(&place.name.repository, tag).await?)
+    }
+
+    async fn ask(
+        &self,
+        place: &Place,
+        tag: &Tag,
+        key: TagKey,
+        asked: Asked,
+    ) -> Result<Resolved, ContentError> {
+        let error = match place.upstream.resolve(&place.name.repository, tag).await {
+            Ok(digest) => return Ok(self.tags.confirmed(asked, key, digest).await),
+            Err(error) => error,
+        };
+        match &error {
+            FetchError::Unavailable(_) | FetchError::TooManyRequests { .. } => {
+                if let Some(stale) = self.tags.unconfirmed(&key).await {
+                    let error = with_causes(&error);
+                    tracing::warn!(image = %place.name, %tag, %error, "a tag is what it last meant");
+                    return Ok(stale);
+                }
+            }
+            FetchError::NotFound => self.tags.gone(&key).await,
+            FetchError::Unauthorized => self.forget(place).await,
+            FetchError::WrongContent(_) | FetchError::TooLarge { .. } | FetchError::Refused(_) => {}
+        }
+        Err(error.into())
+    }
+
+    /// Forgets what is known of a repository, because its registry gives it to us no more: what its tags mean, which
+    /// manifests it has, and what those link to. Bytes stay; nobody is led to them by this repository.
+    async fn forget(&self, place: &Place) {
+        // Anybody may ask for any repository: where nothing is known, there is nothing that the fleet has to be told.
+        let of_it = Beginning::of(&place.name);
+        if self.tags.keys_under(of_it.clone()).await.is_empty()
+            && self.members.keys_under(of_it).await.is_empty()
+        {
+            return;
+        }
+        tracing::warn!(image = %place.name, "the registry refuses access, so what is known of this repository is forgotten");
+        self.tags.forget(&place.name).await;
+        self.members.purge(&KeyBytes::of(&place.name)).await;
+        self.links.purge_scope(&scope(place)).await;
+        for (key, _) in &self.recent {
+            if key.0 == place.name {
+                self.recent.invalidate(&*key).await;
+            }
+        }
     }
 
     /// A manifest of this repository, if it is in memory.
@@ -229,6 +319,9 @@ impl Content {
                 return Ok(known);
             }
             let fetched = this.fetch(&place, digest).await;
+            if let Err(ContentError::Fetch(FetchError::Unauthorized)) = &fetched {
+                this.forget(&place).await;
+            }
             if let Err(error) = &fetched {
                 let error = with_causes(error);
                 tracing::warn!(image = %place.name, %digest, %error, "a manifest could not be had");
@@ -271,6 +364,7 @@ impl Known {
         let head = Head {
             media_type: header_value(manifest.media_type().as_str()),
             digest: header_value(&content.digest().to_string()),
+            entity_tag: entity_tag(content.digest()),
         };
         Ok(Self { content, manifest, judged, artefact, head, linked_at: AtomicU64::new(0) })
     }

@@ -11,6 +11,7 @@ use policies::{Facts, Finding, PolicySet, Verdict};
 use crate::admission::Act;
 use crate::kubernetes::Standing;
 use crate::material::MaterialList;
+use crate::place::Unrouted;
 use crate::pull::Kind;
 use crate::undecided::Undecided;
 use crate::verdicts::Source;
@@ -29,6 +30,8 @@ pub struct Metrics {
     validate_seconds: Histogram,
     validate_allowed: Counter,
     verification_seconds: Histogram,
+    canary_pulls: Counter,
+    canary_reviews: Counter,
 }
 
 /// How trust roots from repositories are, in seconds since 1970 where they are times.
@@ -78,6 +81,9 @@ impl Metrics {
                 "countersign_reviews_total", "act" => Act::Validate.as_str(), "allowed" => "true"
             ),
             verification_seconds: histogram!("countersign_verification_seconds"),
+            // There from the start, so that their staying at nought can be seen.
+            canary_pulls: counter!("countersign_canary_denials_total", "door" => "pull"),
+            canary_reviews: counter!("countersign_canary_denials_total", "door" => "admission"),
         })
     }
 
@@ -92,6 +98,19 @@ impl Metrics {
         let status = status.as_str().to_owned();
         counter!("countersign_pulls_total", "kind" => kind.as_str(), "status" => status, "source" => source)
             .increment(1);
+    }
+
+    /// A pull went nowhere.
+    pub fn unrouted(&self, why: &Unrouted) {
+        match why {
+            Unrouted::Canary => self.canary_pulls.increment(1),
+            Unrouted::UnknownUpstream(_) | Unrouted::NoUpstream | Unrouted::Contradiction { .. } => {}
+        }
+    }
+
+    /// A review asked for a canary.
+    pub fn canary_reviewed(&self) {
+        self.canary_reviews.increment(1);
     }
 
     /// A review was answered.
@@ -203,7 +222,13 @@ impl Metrics {
     }
 }
 
+/// The secrets that seal what replicas share were read again, or refused.
+pub(crate) fn resealed(outcome: &'static str) {
+    counter!("countersign_seal_key_reloads_total", "outcome" => outcome).increment(1);
+}
+
 fn describe() {
+    describe_counter!("countersign_seal_key_reloads_total", "Times that changed seal keys were read");
     describe_histogram!(
         "countersign_pull_seconds",
         Unit::Seconds,
@@ -213,6 +238,11 @@ fn describe() {
         "countersign_pulls_total",
         "Requests at the pull door, by how far back the answer came from"
     );
+    describe_counter!(
+        "countersign_stale_tags_total",
+        "Tags that were taken for what they last meant, because their registry could not be asked"
+    );
+    describe_counter!("countersign_streams_cut_total", "Downloads that were cut because of a revocation");
     describe_histogram!("countersign_admission_seconds", Unit::Seconds, "Time to answer an admission review");
     describe_counter!("countersign_reviews_total", "Admission reviews answered");
     describe_histogram!("countersign_verification_seconds", Unit::Seconds, "Time to check one signature");
@@ -220,6 +250,10 @@ fn describe() {
     describe_counter!("countersign_verdicts_total", "Images judged anew, by verdict");
     describe_counter!("countersign_discoveries_total", "Registries asked for signatures, by what was found");
     describe_counter!("countersign_undecided_total", "Reviews denied because the answer could not be told");
+    describe_counter!(
+        "countersign_canary_denials_total",
+        "Requests for a canary that were denied: the sign that nodes which try to pull it are guarded"
+    );
     describe_counter!("countersign_reloads_total", "Times that policies and trust roots were read");
     describe_counter!(
         "countersign_trust_refresh_failures_total",

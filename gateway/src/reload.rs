@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use cache::Shared;
+use oci::Digest;
 use policies::Problem;
+use tokio::sync::watch;
 
-use crate::config::{Config, TrustSource};
+use crate::config::{Config, Redis, TrustSource};
 use crate::kubernetes::Cluster;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, resealed};
 use crate::remote::RemoteFiles;
 use crate::rules::{Rules, listed};
 use crate::trust::Repositories;
@@ -21,11 +24,19 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How often they are read even if nothing seems to have changed: not every file system keeps exact times.
 const EVERY: u32 = 60;
 
+/// What is in force, and who is told of changes.
+pub(crate) struct InForce {
+    /// Policies, revocations and trust roots.
+    pub(crate) rules: Arc<ArcSwap<Rules>>,
+    /// The digest of the revocations among them. It changes after they do.
+    pub(crate) revocations: watch::Sender<Digest>,
+}
+
 /// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a
 /// trust root has come, or a file that a policy names.
 pub(crate) async fn watch(
     config: Config,
-    rules: Arc<ArcSwap<Rules>>,
+    in_force: InForce,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
     cluster: Option<Arc<Cluster>>,
@@ -63,11 +74,48 @@ pub(crate) async fn watch(
         };
         complaint = match loaded {
             Ok((loaded, problems)) => {
-                replace(&rules, loaded, &metrics);
+                replace(&in_force, loaded, &metrics);
                 deplore(&problems, complaint)
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
         };
+    }
+}
+
+/// Reads the secrets that seal what replicas share again and again until `stop` resolves, and puts them in force where they
+/// changed: all of them, or those before stay.
+pub(crate) async fn watch_seal_keys(redis: Redis, shared: Arc<Shared>, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    let (redis, mut complaint) = (Arc::new(redis), None);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+        // A few files of 32 bytes: to read them is no more work than to look whether to.
+        let redis = redis.clone();
+        let Ok(seals) = tokio::task::spawn_blocking(move || redis.seals()).await else { continue };
+        let outcome = match seals {
+            Ok(Some(seals)) => shared.reseal(seals).map_err(|error| error.to_string()),
+            Ok(None) => return,
+            Err(error) => Err(format!("{error:#}")),
+        };
+        match outcome {
+            Ok(changed) => {
+                if changed {
+                    resealed("loaded");
+                    tracing::info!("new seal keys are in force");
+                }
+                complaint = None;
+            }
+            Err(error) => {
+                if complaint.as_ref() != Some(&error) {
+                    resealed("refused");
+                    tracing::error!(%error, "the new seal keys are refused, those before them stay in force");
+                }
+                complaint = Some(error);
+            }
+        }
     }
 }
 
@@ -94,15 +142,15 @@ fn mark(path: PathBuf) -> Option<Mark> {
     Some((path, file.modified().ok(), file.len(), file.ino()))
 }
 
-fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
+fn replace(in_force: &InForce, loaded: Rules, metrics: &Metrics) {
     let withheld = |rules: &Rules| rules.in_force().err().map(|why| why.to_string());
-    let now = withheld(&loaded);
-    if loaded.revision() == rules.load().revision() && withheld(&rules.load()) == now {
+    let (before, now) = (in_force.rules.load_full(), withheld(&loaded));
+    if loaded.revision() == before.revision() && withheld(&before) == now {
         return;
     }
     if let Some(why) = now {
         tracing::warn!(why, "nothing is allowed");
-        rules.store(Arc::new(loaded));
+        in_force.rules.store(Arc::new(loaded));
         return;
     }
     metrics.reloaded(Ok(&loaded.policies));
@@ -110,7 +158,9 @@ fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
         tracing::warn!(policy, why, "a policy cannot be used, and denies what it speaks of");
     }
     tracing::info!(policies = loaded.policies.len(), revision = %loaded.revision(), "new rules are in force");
-    rules.store(Arc::new(loaded));
+    let revoked = loaded.policies.revoked();
+    in_force.rules.store(Arc::new(loaded));
+    in_force.revocations.send_if_modified(|before| std::mem::replace(before, revoked) != revoked);
 }
 
 /// Resolves once the objects of a cluster are to be read again.

@@ -102,7 +102,8 @@ impl Redis {
         })
     }
 
-    fn seals(&self) -> anyhow::Result<Option<Seals>> {
+    /// What the secrets seal with, all of them read; `None` where there are none.
+    pub(crate) fn seals(&self) -> anyhow::Result<Option<Seals>> {
         if self.seal_keys.is_empty() {
             return Ok(None);
         }

@@ -1,8 +1,9 @@
 //! Credentials and certificate authorities, read from the files that the configuration names.
 
+use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use oci::Host;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -47,6 +48,19 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 pub(super) fn one_line(path: &Path) -> anyhow::Result<String> {
     Ok(read(path)?.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// The most bytes of a file that holds one secret.
+const SHORT: u64 = 4096;
+
+/// The secret in a file of one line.
+pub(crate) fn short_secret(path: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(SHORT + 1).read_to_string(&mut text)?;
+    ensure!(text.len() as u64 <= SHORT, "has more than {SHORT} bytes");
+    let text = text.trim_end_matches(['\r', '\n']);
+    ensure!(!text.contains(['\r', '\n']), "has more than one line");
+    Ok(text.to_owned())
 }
 
 #[derive(Deserialize)]

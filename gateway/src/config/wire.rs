@@ -45,7 +45,16 @@ pub(super) struct Registry {
     pub(super) tls: Option<Tls>,
     pub(super) no_match: NoMatch,
     pub(super) tag_freshness: String,
+    #[serde(deserialize_with = "null_is_default")]
+    pub(super) stale_tags: StaleTags,
     pub(super) default_upstream: Option<String>,
+    pub(super) canaries: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct StaleTags {
+    pub(super) r#for: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -61,6 +70,8 @@ pub(super) struct Admission {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Admin {
     pub(super) listen: String,
+    pub(super) socket: Option<PathBuf>,
+    pub(super) token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -168,6 +179,8 @@ pub(super) struct Upstream {
     #[serde(default)]
     pub(super) aliases: Vec<String>,
     #[serde(default)]
+    pub(super) hostnames: Vec<String>,
+    #[serde(default)]
     pub(super) endpoint: Option<String>,
     #[serde(default)]
     pub(super) realms: Vec<String>,
@@ -226,7 +239,9 @@ impl Default for Registry {
             no_match: NoMatch::Warn,
             // A tag that moved is seen at once; its digest is what is remembered.
             tag_freshness: "0s".into(),
+            stale_tags: StaleTags::default(),
             default_upstream: None,
+            canaries: Vec::new(),
         }
     }
 }
@@ -244,7 +259,7 @@ impl Default for Admission {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9090".into() }
+        Self { listen: "127.0.0.1:9090".into(), socket: None, token_file: None }
     }
 }
 

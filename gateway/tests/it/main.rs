@@ -3,12 +3,15 @@
 
 mod admission;
 mod architecture;
+mod cache;
 mod cli;
 mod documents;
 #[cfg(feature = "e2e")]
 mod e2e;
 mod formats;
 mod hostile;
+mod lists;
+mod nodes;
 mod outage;
 mod policies;
 mod policy_objects;
@@ -16,5 +19,7 @@ mod policy_test;
 mod pull;
 mod real_images;
 mod remote;
+mod revoked;
 mod stage;
+mod tags;
 mod trust;

@@ -24,6 +24,9 @@ use testkit::registry::Registry;
 /// The name that references and policies know the origin by.
 pub(crate) const HOST: &str = "registry.example";
 
+/// The name under which the gateway is the origin's mirror alone.
+pub(crate) const MIRROR: &str = "registry.mirror.example";
+
 pub(crate) use testkit::policy::{POLICY, release};
 
 /// An origin and what signs its images.
@@ -137,7 +140,7 @@ impl Stage {
             "storage: {{path: {directory}/storage}}\n\
              {trust}\n\
              admin: {{listen: '127.0.0.1:0'}}\n\
-             upstreams: [{{host: {HOST}, endpoint: '{endpoint}'}}, {{host: docker.io, endpoint: '{endpoint}'}}]\n\
+             upstreams: [{{host: {HOST}, endpoint: '{endpoint}', hostnames: [{MIRROR}]}}, {{host: docker.io, endpoint: '{endpoint}'}}]\n\
              {more}"
         );
         let path = self.directory.path().join("countersign.yaml");
@@ -248,6 +251,20 @@ impl Gateway {
     pub(crate) async fn admin(&self, path: &str) -> Reply {
         let uri = format!("http://{}{path}", self.app.admin).parse().unwrap();
         read(self.plain.get(uri).await.unwrap()).await
+    }
+
+    pub(crate) fn admin_address(&self) -> std::net::SocketAddr {
+        self.app.admin
+    }
+
+    /// Asks the admin listener at its address, showing this token.
+    pub(crate) async fn operate(&self, method: Method, path: &str, token: Option<&str>, body: &str) -> Reply {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.app.admin));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Full::new(body.to_owned().into())).unwrap();
+        read(self.plain.request(request).await.unwrap()).await
     }
 
     /// Posts bytes to the webhook.
