@@ -66,6 +66,8 @@ struct State {
     copy: Option<saved::Copy>,
     /// Whether everything was listed once, with all that it names.
     settled: bool,
+    /// What is on disk of this process.
+    kept: Option<Documents>,
     started: std::time::Instant,
 }
 
@@ -91,7 +93,13 @@ impl Cluster {
             tracing::error!(%error, "the copy of the cluster's policies cannot be used");
             None
         });
-        let state = State { held: Held::default(), copy, settled: false, started: std::time::Instant::now() };
+        let state = State {
+            held: Held::default(),
+            copy,
+            settled: false,
+            kept: None,
+            started: std::time::Instant::now(),
+        };
         Arc::new(Self {
             settings: settings.clone(),
             webhook: config.admission.webhook.clone(),
@@ -153,11 +161,16 @@ impl Cluster {
             let mut state = self.state();
             state.settled = true;
             state.copy = None;
+            if state.kept.as_ref() == Some(documents) {
+                return;
+            }
             state.heard()
         };
         if let Err(error) = self.saved.write(documents, heard.unwrap_or_else(SystemTime::now)) {
             tracing::error!(%error, "the cluster's policies are in force and could not be kept on disk");
+            return;
         }
+        self.state().kept = Some(documents.clone());
     }
 
     /// Takes note of what policies name. Whether some of it was not looked for yet.

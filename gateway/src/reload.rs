@@ -143,12 +143,13 @@ fn mark(path: PathBuf) -> Option<Mark> {
 }
 
 fn replace(in_force: &InForce, loaded: Rules, metrics: &Metrics) {
-    let (before, now) = (in_force.rules.load().in_force(), loaded.in_force());
-    if loaded.revision() == in_force.rules.load().revision() && before.is_ok() == now.is_ok() {
+    let withheld = |rules: &Rules| rules.in_force().err().map(|why| why.to_string());
+    let (before, now) = (in_force.rules.load_full(), withheld(&loaded));
+    if loaded.revision() == before.revision() && withheld(&before) == now {
         return;
     }
-    if let Err(why) = now {
-        tracing::warn!(%why, "nothing is allowed");
+    if let Some(why) = now {
+        tracing::warn!(why, "nothing is allowed");
         in_force.rules.store(Arc::new(loaded));
         return;
     }

@@ -166,10 +166,10 @@ impl Held {
         wanted.filter_map(|kind| self.feeds.get(&kind)?.trouble.clone()).next()
     }
 
-    /// Up to when all that is here is known to be true.
+    /// Up to when all that is here is known to be true. A kind of which nothing ever came is not here.
     pub(crate) fn heard(&self) -> Option<SystemTime> {
         let wanted = Kind::ALL.into_iter().filter(|kind| self.wants(*kind));
-        wanted.map(|kind| self.feeds.get(&kind)?.heard).min().flatten()
+        wanted.filter_map(|kind| self.feeds.get(&kind)?.heard).min()
     }
 
     /// What the parser reads.

@@ -1,7 +1,8 @@
 //! Listing a kind of objects and watching it, again and again.
 //!
-//! Each watch is asked for a short time only: that the API server grants the next one is how it is known to be heard, also
-//! where nothing changes and where a connection died without a word.
+//! Each watch is asked for a short time only, and before each the API server is asked for something that it has to ask its
+//! own store for: that it answers is how it is known to be heard, also where nothing changes, where a connection died without
+//! a word, and where an API server goes on without its store.
 
 use std::future::Future;
 use std::time::{Duration, SystemTime};
@@ -71,9 +72,10 @@ async fn list_and_watch(
     *pause = AGAIN[0];
     let params = WatchParams::default().timeout(WATCH);
     loop {
+        within(ANSWER, api.list(&ListParams::default().limit(1))).await?.map_err(said)?;
+        heard(cluster, kind, false);
         let stream = within(ANSWER, api.watch(&params, &version)).await?.map_err(said)?;
         let mut stream = std::pin::pin!(stream);
-        heard(cluster, kind, false);
         let silence = Duration::from_secs(WATCH.into()) + SILENCE;
         while let Some(event) = within(silence, stream.next()).await? {
             let (is, object) = match event.map_err(said)? {
@@ -81,7 +83,6 @@ async fn list_and_watch(
                 WatchEvent::Deleted(object) => (false, object),
                 WatchEvent::Bookmark(bookmark) => {
                     version = bookmark.metadata.resource_version;
-                    heard(cluster, kind, false);
                     continue;
                 }
                 // Too old a version, most likely.
@@ -97,7 +98,9 @@ async fn list_and_watch(
                     state.held.remove(kind, &object)
                 }
             };
-            heard(cluster, kind, changed);
+            if changed {
+                cluster.changed.notify_one();
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A real API server before the admission door: objects are policies, and `kubectl` tells what becomes of them.
 
+mod certificate;
 mod control_plane;
 mod definitions;
+mod load;
 mod outage;
 mod status;
 mod world;
@@ -40,12 +42,8 @@ async fn the_guide_works_from_first_to_last() {
 
     // The guide's policy, word for word.
     plane.apply(include_str!("../../../../policies/examples/chainguard-images-are-signed.yaml"));
-    let (name, digest) = signed[0].split_once('@').unwrap();
-    world.tag(name, "latest", digest);
-    world.until_admitted(&format!("{name}:latest")).await;
-    plane.does(&["run", "signed", &format!("--image={name}:latest")]);
-    let runs = plane.does(&["get", "pod", "signed", "-o", "jsonpath={.spec.containers[0].image}"]);
-    assert_eq!(runs, format!("{name}:latest@{digest}"));
+    world.until_admitted(&signed[0]).await;
+    plane.does(&["run", "signed", &format!("--image={}", signed[0])]);
     for image in &signed {
         plane.does(&["run", "again", &format!("--image={image}"), "--dry-run=server"]);
     }
@@ -61,11 +59,22 @@ async fn the_guide_works_from_first_to_last() {
     let refusal = plane.refuses(&["run", "another", &format!("--image={}", others[0])]);
     assert!(refusal.contains("failed policy: chainguard-images-are-signed"), "{refusal}");
 
+    // What is asked for by a tag is pinned to what was judged. Of the saved images only the signatures are there, so this one is
+    // of an authority of the test's own.
+    let (ours, _) = world.by_authority();
+    plane.apply(&world.policy("v1beta1", "acme", "registry.example/acme/**"));
+    world.until_admitted(&ours).await;
+    let name = ours.split_once('@').unwrap().0;
+    let digest = ours.split_once('@').unwrap().1;
+    plane.does(&["run", "pinned", &format!("--image={name}:v1")]);
+    let runs = plane.does(&["get", "pod", "pinned", "-o", "jsonpath={.spec.containers[0].image}"]);
+    assert_eq!(runs, format!("{name}:v1@{digest}"));
+
     // What became of a Deployment is told by what it makes; the template itself stays as it was written.
-    plane.does(&["create", "deployment", "web", &format!("--image={name}:latest")]);
+    plane.does(&["create", "deployment", "web", &format!("--image={name}:v1")]);
     let written =
         plane.does(&["get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}"]);
-    assert_eq!(written, format!("{name}:latest"));
+    assert_eq!(written, format!("{name}:v1"));
     plane.refuses(&["create", "deployment", "bad", "--image=cgr.dev/chainguard/unsigned"]);
     plane.refuses(&["debug", "signed", "--image=cgr.dev/chainguard/unsigned", "--target=signed"]);
 

@@ -48,6 +48,12 @@ pub(super) async fn status(url: &str) -> u16 {
     client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap().status().as_u16()
 }
 
+/// The same, where perhaps nobody answers.
+pub(super) async fn answers(url: &str) -> Option<u16> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    client.get(url.parse().unwrap()).await.ok().map(|answer| answer.status().as_u16())
+}
+
 /// An answer, read whole.
 pub(super) struct Answer {
     pub(super) status: u16,

@@ -86,7 +86,7 @@ impl ControlPlane {
             format!("--tls-private-key-file={}", file("server.key")),
             format!("--client-ca-file={}", file("ca.pem")),
             "--service-account-issuer=https://kubernetes.default.svc".into(),
-            format!("--service-account-key-file={}", file("accounts.key")),
+            format!("--service-account-key-file={}", file("accounts.pub")),
             format!("--service-account-signing-key-file={}", file("accounts.key")),
             "--service-cluster-ip-range=10.0.0.0/24".into(),
             "--authorization-mode=RBAC".into(),
@@ -94,8 +94,14 @@ impl ControlPlane {
             "--disable-admission-plugins=ServiceAccount".into(),
         ]);
         self.api_server = Some(started(&mut command, log));
-        listening(self.address).await;
         for _ in 0..400 {
+            let ended =
+                self.api_server.as_mut().is_some_and(|running| running.0.try_wait().unwrap().is_some());
+            assert!(!ended, "kube-apiserver ended: {}", self.log_of("kube-apiserver.log"));
+            if tokio::net::TcpStream::connect(self.address).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
             if self.kubectl(&["get", "--raw", "/readyz"]).status.success()
                 && self.kubectl(&["get", "namespace", "default"]).status.success()
             {
@@ -103,10 +109,11 @@ impl ControlPlane {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!(
-            "kube-apiserver did not start: {}",
-            std::fs::read_to_string(self.path("kube-apiserver.log")).unwrap()
-        );
+        panic!("kube-apiserver did not start: {}", self.log_of("kube-apiserver.log"));
+    }
+
+    fn log_of(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
     }
 
     pub(super) fn stop_api_server(&mut self) {
@@ -168,7 +175,9 @@ impl ControlPlane {
         self.certify(&issuer, "server", names, None);
         self.certify(&issuer, "admin", Vec::new(), Some("system:masters"));
         self.certify(&issuer, "countersign", Vec::new(), Some("countersign"));
-        std::fs::write(self.path("accounts.key"), KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        let accounts = KeyPair::generate().unwrap();
+        std::fs::write(self.path("accounts.key"), accounts.serialize_pem()).unwrap();
+        std::fs::write(self.path("accounts.pub"), accounts.public_key_pem()).unwrap();
         for user in ["admin", "countersign"] {
             self.write_kubeconfig(user);
         }

@@ -15,11 +15,7 @@ async fn a_start_without_the_api_server_goes_on_from_disk_visibly_stale_and_for_
     // The first start of all.
     world.plane.stop_api_server();
     world.start().await;
-    until("it is not said why", async || {
-        let (status, said) = world.readiness().await;
-        status == 503 && said.contains("policies are not synced")
-    })
-    .await;
+    assert_eq!(world.until_readyz("not ready: policies are not synced").await, 503);
     let denial = world.gateway().denial(&signed).await;
     assert!(denial.contains("policies are not synced"), "{denial}");
     let reply = world.gateway().get(&format!("/v2/{}", signed.replacen('@', "/manifests/", 1))).await;
@@ -29,13 +25,13 @@ async fn a_start_without_the_api_server_goes_on_from_disk_visibly_stale_and_for_
     world.plane.start_api_server().await;
     world.plane.apply(&policy);
     world.until_ready().await;
-    until("the policy is not in force", async || world.gateway().denial(&signed).await.is_empty()).await;
+    world.until_allowed(&signed).await;
     assert!(world.gateway().denial(&unsigned).await.contains("failed policy: acme"));
     assert_eq!(world.readiness().await, (200, "ready".to_owned()));
 
     // It goes, and everything stays as it is, and is said to be old.
     world.plane.stop_api_server();
-    until("nobody notices", async || world.readiness().await.1.contains("policies are stale")).await;
+    assert_eq!(world.until_readyz("ready: policies are stale").await, 200);
     assert_eq!(world.gateway().denial(&signed).await, "");
     assert!(world.gateway().denial(&unsigned).await.contains("failed policy: acme"));
     let metrics = String::from_utf8(world.gateway().admin("/metrics").await.bytes().to_vec()).unwrap();
@@ -44,8 +40,7 @@ async fn a_start_without_the_api_server_goes_on_from_disk_visibly_stale_and_for_
     // So does it after a restart.
     world.stop_gateway().await;
     world.start().await;
-    world.until_ready().await;
-    assert!(world.readiness().await.1.contains("policies are stale"), "{:?}", world.readiness().await);
+    assert_eq!(world.until_readyz("ready: policies are stale").await, 200);
     assert_eq!(world.gateway().denial(&signed).await, "");
     assert!(world.gateway().denial(&unsigned).await.contains("failed policy: acme"));
     world.stop_gateway().await;
@@ -55,11 +50,7 @@ async fn a_start_without_the_api_server_goes_on_from_disk_visibly_stale_and_for_
     let long_ago = SystemTime::now() - Duration::from_secs(25 * 3600);
     std::fs::File::options().append(true).open(&copy).unwrap().set_modified(long_ago).unwrap();
     world.start().await;
-    until("it is believed", async || {
-        let (status, said) = world.readiness().await;
-        status == 503 && said.contains("policies are too old")
-    })
-    .await;
+    assert_eq!(world.until_readyz("not ready: policies are too old").await, 503);
     assert!(world.gateway().denial(&signed).await.contains("policies are too old"));
 
     // Neither is what somebody changed.
@@ -67,7 +58,7 @@ async fn a_start_without_the_api_server_goes_on_from_disk_visibly_stale_and_for_
     let text = std::fs::read_to_string(&copy).unwrap();
     std::fs::write(&copy, text.replace("registry.example/acme", "registry.example/none")).unwrap();
     world.start_with(", staleFor: 240h").await;
-    until("it is believed", async || world.readiness().await.1.contains("policies are not synced")).await;
+    assert_eq!(world.until_readyz("not ready: policies are not synced: clusterimagepolicies").await, 503);
 
     // The API server is heard again, and all is well.
     world.plane.start_api_server().await;
@@ -117,16 +108,14 @@ async fn nothing_is_let_in_that_a_fresh_look_would_refuse_while_the_cluster_fail
                 world.plane.start_api_server().await;
             }
         }
-        until("the cluster does not come back", async || {
-            world.plane.kubectl(&["delete", "cip", "acme"]).status.success()
-        })
-        .await;
+        let deleted = async || world.plane.kubectl(&["delete", "cip", "acme"]).status.success();
+        until("the cluster does not come back", deleted, String::new).await;
         // In force for the next question, not for one that a watch has yet to be granted for.
         world.until_refused_with(&signed, "no matching policies").await;
         for _ in 0..20 {
             assert!(world.asked(&signed).is_err(), "a policy that was deleted lets something in");
         }
-        until("it is not heard again", async || world.readiness().await == (200, "ready".to_owned())).await;
+        until("it is not heard again", async || world.readiness().await.1 == "ready", String::new).await;
     }
     world.stop().await;
 }

@@ -1,6 +1,6 @@
 //! What objects are told to be, by one replica for all.
 
-use super::world::{World, until};
+use super::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_replica_tells_what_came_of_each_object_and_another_takes_over() {
@@ -26,7 +26,7 @@ async fn one_replica_tells_what_came_of_each_object_and_another_takes_over() {
     // It is mended, and the same object says so.
     world.plane.apply(&world.policy("v1beta1", "odd", "registry.example/acme/**"));
     world.until_told("odd", "True").await;
-    until("it is not in force", async || world.gateway().denial(&signed).await.is_empty()).await;
+    world.until_allowed(&signed).await;
     let images = world.plane.does(&["get", "cip", "odd", "-o", "jsonpath={.status.images}"]);
     assert_eq!(images, "1");
 

@@ -58,7 +58,7 @@ impl World {
         Self { plane, gateway: None, stage: Stage::new().await }
     }
 
-    fn configuration(&self, more: &str) -> std::path::PathBuf {
+    pub(super) fn configuration(&self, more: &str) -> std::path::PathBuf {
         let directory = self.stage.directory.path().display();
         let (endpoint, kubeconfig) = (self.stage.origin.url(), self.plane.gateway());
         let text = format!(
@@ -112,11 +112,34 @@ impl World {
 
     pub(super) async fn readiness(&self) -> (u16, String) {
         let reply = self.gateway().admin("/readyz").await;
-        (reply.status.as_u16(), String::from_utf8(reply.bytes().to_vec()).unwrap())
+        (reply.status.as_u16(), String::from_utf8_lossy(reply.bytes()).trim_end().to_owned())
     }
 
     pub(super) async fn until_ready(&self) {
-        until("the gateway is not ready", async || self.readiness().await.0 == 200).await;
+        self.until_readyz("ready").await;
+    }
+
+    /// Waits until readiness says so.
+    pub(super) async fn until_readyz(&self, saying: &str) -> u16 {
+        let said = std::sync::Mutex::new((0, String::new()));
+        let says = async || {
+            let readiness = self.readiness().await;
+            *said.lock().unwrap() = readiness.clone();
+            readiness.1.starts_with(saying)
+        };
+        until(&format!("readiness does not say {saying:?}"), says, || said.lock().unwrap().1.clone()).await;
+        said.into_inner().unwrap().0
+    }
+
+    /// Waits until the door lets an image in.
+    pub(super) async fn until_allowed(&self, image: &str) {
+        let denial = std::sync::Mutex::new(String::new());
+        let allowed = async || {
+            let said = self.gateway().denial(image).await;
+            *denial.lock().unwrap() = said.clone();
+            said.is_empty()
+        };
+        until(&format!("{image} is not allowed"), allowed, || denial.lock().unwrap().clone()).await;
     }
 
     /// Whether the API server would let a Pod with this image in: why not, otherwise.
@@ -126,7 +149,15 @@ impl World {
     }
 
     pub(super) async fn until_admitted(&self, image: &str) {
-        until("it is not admitted", async || self.asked(image).is_ok()).await;
+        let refusal = std::sync::Mutex::new(String::new());
+        let admitted = async || match self.asked(image) {
+            Ok(()) => true,
+            Err(text) => {
+                *refusal.lock().unwrap() = text;
+                false
+            }
+        };
+        until(&format!("{image} is not admitted"), admitted, || refusal.lock().unwrap().clone()).await;
     }
 
     pub(super) async fn until_refused(&self, image: &str) -> String {
@@ -135,21 +166,20 @@ impl World {
 
     pub(super) async fn until_refused_with(&self, image: &str, why: &str) -> String {
         let refusal = std::sync::Mutex::new(String::new());
-        until(&format!("it is not refused with {why:?}"), async || match self.asked(image) {
-            Err(text) if text.contains(why) => {
-                *refusal.lock().unwrap() = text;
-                true
-            }
-            _ => false,
-        })
-        .await;
+        let refused = async || {
+            let asked = self.asked(image);
+            *refusal.lock().unwrap() = asked.clone().err().unwrap_or_default();
+            asked.is_err_and(|text| text.contains(why))
+        };
+        let what = format!("{image} is not refused with {why:?}");
+        until(&what, refused, || refusal.lock().unwrap().clone()).await;
         refusal.into_inner().unwrap()
     }
 
     /// Waits until a policy's status says so.
     pub(super) async fn until_told(&self, policy: &str, ready: &str) {
-        until(&format!("{policy} is not told to be {ready}"), async || self.told(policy)["status"] == ready)
-            .await;
+        let what = format!("{policy} is not told to be {ready}");
+        until(&what, async || self.told(policy)["status"] == ready, || self.told(policy).to_string()).await;
     }
 
     /// What a policy's status says.
@@ -168,12 +198,6 @@ impl World {
 
     pub(super) fn unsigned(&self, seed: u64, repository: &str, tag: &str) {
         Image::random(seed).push_to(&self.stage.origin, repository, Some(tag));
-    }
-
-    /// Gives an image a tag, in a registry whose name comes first in `name`.
-    pub(super) fn tag(&self, name: &str, tag: &str, digest: &str) {
-        let repository = name.split_once('/').unwrap().1;
-        self.stage.origin.tag(repository, tag, digest.parse().unwrap());
     }
 
     /// An image that the stage's authority signed, and one that nobody did.
@@ -268,12 +292,15 @@ fn keyless(version: &str, name: &str, glob: &str, root: &str) -> String {
     )
 }
 
-/// Asks again until it is so: an API server has no other way to say that something came of an object.
-pub(super) async fn until(what: &str, so: impl AsyncFn() -> bool) {
+/// Asks again until it is so, and says what is so otherwise: an API server has no other way to say that something came of
+/// an object.
+pub(super) async fn until(what: &str, so: impl AsyncFn() -> bool, otherwise: impl Fn() -> String) {
     let patience = async {
         while !so().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), patience).await.unwrap_or_else(|_| panic!("{what}"));
+    if tokio::time::timeout(Duration::from_secs(60), patience).await.is_err() {
+        panic!("{what}: {}", otherwise());
+    }
 }

@@ -1,0 +1,86 @@
+//! A thousand policies, and what they cost.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::super::parts::Running;
+use super::world::World;
+
+/// The product as a process of its own, its admin listener and when it was started.
+struct Served {
+    process: Running,
+    admin: String,
+    started: Instant,
+}
+
+impl Served {
+    fn start(world: &World) -> Self {
+        let admin = super::super::parts::free_address();
+        let text = std::fs::read_to_string(world.configuration("")).unwrap();
+        let text =
+            text.replacen("admin: {listen: '127.0.0.1:0'}", &format!("admin: {{listen: '{admin}'}}"), 1);
+        let path = world.plane.directory.path().join("served.yaml");
+        std::fs::write(&path, text).unwrap();
+        let started = Instant::now();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["serve", "--config"])
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        // Whoever stops reading stops a writer in the end.
+        std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(drop));
+        Self { process: Running(process), admin: format!("http://{admin}/readyz"), started }
+    }
+
+    /// How long it took until it was ready.
+    async fn ready(&self) -> Duration {
+        for _ in 0..6000 {
+            if super::super::parts::answers(&self.admin).await == Some(200) {
+                return self.started.elapsed();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it is not ready");
+    }
+
+    /// Its memory, in MiB.
+    fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().split(' ').next().unwrap().parse::<u64>().unwrap() / 1024
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_policies_fit() {
+    let mut world = World::without_gateway().await;
+    let mut text = String::new();
+    for index in 0..1000 {
+        let policy = world.policy("v1beta1", &format!("p{index}"), &format!("registry.example/p{index}/**"));
+        write!(text, "---\n{policy}").unwrap();
+    }
+    let file = world.plane.directory.path().join("policies.yaml");
+    std::fs::write(&file, text).unwrap();
+    world.plane.does(&["create", "-f", &file.display().to_string()]);
+
+    let served = Served::start(&world);
+    let with = served.ready().await;
+    // It leads, and tells what came of them, one by one.
+    world.until_told("p0", "True").await;
+    let resident = served.resident();
+    drop(served);
+    world.plane.stop_api_server();
+    let served = Served::start(&world);
+    let without = served.ready().await;
+    #[expect(clippy::print_stderr, reason = "figures, for whoever asks for them")]
+    {
+        eprintln!(
+            "1000 policies: ready after {with:?}, {without:?} without an API server; {resident} MiB resident"
+        );
+    }
+    assert!(resident < 64, "{resident} MiB");
+}
