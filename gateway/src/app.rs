@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use cache::{Blobs, Index};
+use cache::{Blobs, Index, Shared};
 use hyper::body::Incoming;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::admin::{Admin, Readiness};
@@ -62,6 +62,8 @@ pub struct App {
     pub ca: Option<PathBuf>,
     readiness: Arc<Readiness>,
     stop: watch::Sender<bool>,
+    reload: mpsc::Sender<reload::Asker>,
+    shared: Option<Arc<Shared>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -99,7 +101,7 @@ impl Core {
         let upstreams = Arc::new(upstreams(config)?);
         let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
         let content = Content::new(blobs.clone(), &index, fleet.as_ref(), config.registry.tag_freshness);
-        let materials = Materials::new(blobs, &index, fleet.as_ref(), metrics.clone());
+        let materials = Materials::new(blobs, &index, fleet.as_ref(), config.denials, metrics.clone());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let verdicts = Verdicts::new(
             rules.clone(),
@@ -151,6 +153,7 @@ impl App {
             .map_err(bind("admission.listen"))?;
         let admin = Door::bind(config.admin, None).await.map_err(bind("admin.listen"))?;
         let (stop, stopped) = watch::channel(false);
+        let (reload, askers) = mpsc::channel(1);
         let readiness = Arc::new(Readiness::default());
         let mut app = Self {
             registry: registry.address()?,
@@ -159,13 +162,14 @@ impl App {
             ca,
             readiness: readiness.clone(),
             stop,
+            reload,
+            shared: core.fleet.as_ref().map(|fleet| fleet.shared().clone()),
             tasks: Vec::new(),
         };
         let decisions = Arc::new(Decisions::new(process_number()));
         app.open_registry(registry, &config, &core, &decisions, stopped.clone());
         app.open_admission(admission, &config, &core, &decisions, stopped.clone());
-        let shared = core.fleet.as_ref().map(|fleet| fleet.shared().clone());
-        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared);
+        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), app.shared.clone());
         let admin_door = Arc::new(Admin::new(readiness.clone(), core.rules.clone(), handle, figures));
         app.open(admin, stopped.clone(), move |request| {
             let admin_door = admin_door.clone();
@@ -174,9 +178,15 @@ impl App {
         let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
         app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));
-        let reloading =
-            reload::watch(config, core.rules, core.repositories, core.remote, core.metrics, until(stopped));
-        app.tasks.push(tokio::spawn(reloading));
+        app.tasks.push(tokio::spawn(reload::watch(
+            config,
+            core.rules,
+            core.repositories,
+            core.remote,
+            core.metrics,
+            askers,
+            until(stopped),
+        )));
         readiness.open();
         Ok(app)
     }
@@ -232,6 +242,18 @@ impl App {
         Fut: Future<Output = http::Response<crate::reply::Body>> + Send + 'static,
     {
         self.tasks.push(tokio::spawn(door.serve(answer, until(stopped))));
+    }
+
+    /// What it shares with other replicas, if it does.
+    pub fn shared(&self) -> Option<&Arc<Shared>> {
+        self.shared.as_ref()
+    }
+
+    /// Reads policies and trust roots now, rather than when it is noticed that their files changed. Says whether what is
+    /// there is in force; where it is wrong, what was before it stays.
+    pub async fn reload(&self) -> bool {
+        let (asker, answer) = oneshot::channel();
+        self.reload.send(asker).await.is_ok() && answer.await.unwrap_or(false)
     }
 
     /// Stops accepting, lets what is under way finish within 25 s, and ends every task.

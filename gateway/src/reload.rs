@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, TrustSource};
 use crate::metrics::Metrics;
@@ -19,25 +20,30 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How often they are read even if nothing seems to have changed: not every file system keeps exact times.
 const EVERY: u32 = 60;
 
+/// Somebody who waits for rules to be read, and is told whether they are right.
+pub(crate) type Asker = oneshot::Sender<bool>;
+
 /// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a
-/// trust root has come, or a file that a policy names.
+/// trust root has come, or a file that a policy names, or somebody asks for it.
 pub(crate) async fn watch(
     config: Config,
     rules: Arc<ArcSwap<Rules>>,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
     metrics: Arc<Metrics>,
+    mut askers: mpsc::Receiver<Asker>,
     stop: impl Future<Output = ()>,
 ) {
     tokio::pin!(stop);
     let config = Arc::new(config);
     let (mut complaint, mut seen, mut unchanged) = (None, Vec::new(), 0);
     loop {
-        let arrived = tokio::select! {
+        let (arrived, asker) = tokio::select! {
             () = &mut stop => return,
-            () = tokio::time::sleep(INTERVAL) => false,
-            () = repositories.arrived() => true,
-            () = remote.arrived() => true,
+            () = tokio::time::sleep(INTERVAL) => (false, None),
+            () = repositories.arrived() => (true, None),
+            () = remote.arrived() => (true, None),
+            Some(asker) = askers.recv() => (true, Some(asker)),
         };
         let now = {
             let config = config.clone();
@@ -60,6 +66,11 @@ pub(crate) async fn watch(
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
         };
+        if let Some(asker) = asker
+            && asker.send(complaint.is_none()).is_err()
+        {
+            tracing::debug!("whoever asked for the rules to be read has left");
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use thiserror::Error;
 use upstream::{Endpoint, Url};
 
 use super::{
-    Admission, Config, CredentialFiles, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles, Trust,
-    TrustSource, TufSource, Upstream, wire,
+    Admission, Config, CredentialFiles, DENIALS, Log, LogFormat, Mutate, Policies, Registry, Storage,
+    TlsFiles, Trust, TrustSource, TufSource, Upstream, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -156,6 +156,7 @@ impl wire::File {
             },
             upstreams,
             log: Log { format: self.log.format.into(), level: self.log.level },
+            denials: DENIALS,
         };
         match &config.registry.default_upstream {
             Some(host) if !config.upstreams.iter().any(|upstream| upstream.host == *host) => {

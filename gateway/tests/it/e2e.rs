@@ -1,9 +1,17 @@
 //! A real registry and real clients: Debian's `docker-registry` behind Countersign, `skopeo` and containerd before it.
 
+mod attacks;
+mod away;
+mod chaos;
 mod cosign;
 mod cue;
 mod fleet;
+mod herd;
+mod interleavings;
 mod parts;
+mod paths;
+mod redis;
+mod replicas;
 
 use std::path::Path;
 
