@@ -42,7 +42,9 @@ async fn pinned(gateway: &DoorClient, image: &str) -> String {
     let patch = reply.json()["response"]["patch"].as_str().unwrap_or_default().to_owned();
     let patch = base64::engine::general_purpose::STANDARD.decode(patch).unwrap();
     let patch: Value = serde_json::from_slice(&patch).unwrap();
-    patch[0]["value"].as_str().unwrap().to_owned()
+    let operations = patch.as_array().unwrap();
+    let replaced = operations.iter().find(|operation| operation["op"] == "replace");
+    replaced.unwrap()["value"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
