@@ -131,7 +131,7 @@ async fn attack_2_the_signatures_of_one_image_put_in_place_of_another_s_admit_no
     assert!(!of_signed.is_empty() && !of_evil.is_empty(), "{all:?}");
     for from in &of_signed {
         for to in &of_evil {
-            fleet.redis.copy(from, to).await;
+            assert!(fleet.redis.copy(from, to).await);
         }
         let name = format!("after-{}", &from[from.len() - 8..from.len() - 1]);
         let fresh = fleet.replica(&name).await;
@@ -156,7 +156,7 @@ async fn attack_3_what_a_lax_fleet_left_is_no_ground_for_a_strict_one() {
     assert_eq!(of_lax.denial(&image(&digest)).await, "");
     // Everything of the one is put where the other looks for it.
     for key in fleet.redis.keys(&["lax:"]).await {
-        fleet.redis.copy(&key, &key.replacen("lax", "strict", 1)).await;
+        assert!(fleet.redis.copy(&key, &key.replacen("lax", "strict", 1)).await);
     }
     let strict = fleet.replica_with("strict", &with("strict", POLICY)).await;
     assert!(strict.denial(&image(&digest)).await.contains("none of the expected identities matched"));

@@ -63,10 +63,10 @@ impl Redis {
         all.lines().filter(ours).map(str::to_owned).collect()
     }
 
-    /// Puts a copy of what is under one key under another.
-    pub(super) async fn copy(&self, from: &str, to: &str) {
-        let answer = self.ask(&format!("COPY {from} {to} REPLACE")).await;
-        assert!(answer.starts_with(":1"), "{answer}");
+    /// Puts a copy of what is under one key under another. Says whether there was anything: what is believed for a moment
+    /// only may be gone.
+    pub(super) async fn copy(&self, from: &str, to: &str) -> bool {
+        self.ask(&format!("COPY {from} {to} REPLACE")).await.starts_with(":1")
     }
 
     pub(super) fn kill(&mut self) {
