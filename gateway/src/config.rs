@@ -9,10 +9,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use oci::Host;
+use oci::{Host, Name};
 use policies::NoMatch;
 use upstream::{Endpoint, Realm, Url};
 
+pub use crate::hostname::{Hostname, InvalidHostname};
 pub use file::{ConfigError, load};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
@@ -58,8 +59,12 @@ pub struct Registry {
     pub no_match: NoMatch,
     /// How long a tag that was resolved is not asked about again.
     pub tag_freshness: Duration,
+    /// How long after it was last confirmed a tag is believed whose registry cannot be asked; not at all without.
+    pub stale_tags: Option<Duration>,
     /// Where a pull goes that names no registry.
     pub default_upstream: Option<Host>,
+    /// Images that are always denied, besides the one that is in every registry.
+    pub canaries: Vec<Name>,
 }
 
 /// The admission door, always TLS.
@@ -71,6 +76,8 @@ pub struct Admission {
     pub tls: Option<TlsFiles>,
     /// Whose tags are replaced by digests.
     pub mutate: Mutate,
+    /// What the webhook is called in messages, and its configurations in a cluster.
+    pub webhook: String,
 }
 
 /// A certificate and its key, as PEM files.
@@ -142,12 +149,25 @@ pub struct TufSource {
 /// Which images may run.
 #[derive(Clone, Debug)]
 pub struct Policies {
-    /// A directory of policy files; the embedded examples without one.
+    /// A directory of policy files; the embedded examples without one, and without a cluster.
     pub directory: Option<PathBuf>,
+    /// The cluster whose objects are policies besides, if any are.
+    pub kubernetes: Option<Kubernetes>,
     /// What becomes of an image at admission that no policy matches.
     pub no_match: NoMatch,
     /// The `cue` program, for policies that are written in CUE; without it they cannot be evaluated.
     pub cue: Option<PathBuf>,
+}
+
+/// A cluster whose objects are policies.
+#[derive(Clone, Debug)]
+pub struct Kubernetes {
+    /// How to reach its API server; as a Pod in it does without one.
+    pub kubeconfig: Option<PathBuf>,
+    /// The namespace of the installation: where what policies name is, and leases are.
+    pub namespace: String,
+    /// How long the last policies stay in force while the API server cannot be heard.
+    pub stale_for: Duration,
 }
 
 /// One registry that images come from.
@@ -157,6 +177,8 @@ pub struct Upstream {
     pub host: Host,
     /// Other names for the same registry.
     pub aliases: Vec<Host>,
+    /// The names of this gateway that mean it.
+    pub hostnames: Vec<Hostname>,
     /// Where it really is.
     pub endpoint: Endpoint,
     /// The origins, besides the endpoint's own, that may be asked for a token.

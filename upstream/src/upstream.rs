@@ -15,6 +15,7 @@ use crate::challenge;
 use crate::client::{Ask, Client};
 use crate::error::{BuildError, FetchError};
 use crate::grant::{Grant, Grants};
+use crate::images::Images;
 use crate::origin::{Origin, Realm};
 use crate::redirect;
 use crate::settings::Settings;
@@ -54,14 +55,18 @@ pub(crate) struct Answer {
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Manifest,
+    Images(Images),
     Blob,
     Referrers,
+    Tags,
 }
 
 impl Kind {
     fn accept(self) -> &'static str {
         match self {
             Self::Manifest => MANIFEST_ACCEPT,
+            Self::Images(images) => images.accept(),
+            Self::Tags => "application/json",
             Self::Blob => "*/*",
             Self::Referrers => MediaType::OCI_INDEX,
         }
@@ -71,7 +76,7 @@ impl Kind {
     /// as `registry.k8s.io` does, which then knows whether it exists.
     fn voice_elsewhere(self) -> Voice {
         match self {
-            Self::Manifest | Self::Referrers => Voice::Registry,
+            Self::Manifest | Self::Images(_) | Self::Referrers | Self::Tags => Voice::Registry,
             Self::Blob => Voice::Storage,
         }
     }
@@ -161,7 +166,12 @@ impl Upstream {
     }
 
     /// A successful answer to GET, from wherever it was redirected to.
-    async fn fetch(&self, repository: &Repository, path: &Path, kind: Kind) -> Result<Answer, FetchError> {
+    pub(crate) async fn fetch(
+        &self,
+        repository: &Repository,
+        path: &Path,
+        kind: Kind,
+    ) -> Result<Answer, FetchError> {
         let answer = self.answer(repository, self.uri(path)?, kind).await?;
         check(&answer.parts, answer.voice)?;
         check_encoding(&answer.parts.headers)?;
@@ -180,7 +190,7 @@ impl Upstream {
     }
 
     /// Asks the endpoint, showing what it wants to be shown.
-    async fn open(
+    pub(crate) async fn open(
         &self,
         method: Method,
         repository: &Repository,
@@ -275,7 +285,7 @@ fn text(value: Option<&HeaderValue>) -> Option<&str> {
 }
 
 /// What the registry says the digest is. Images are known by their `sha256` here, so another one is of no use.
-fn claimed_digest(headers: &HeaderMap) -> Option<Digest> {
+pub(crate) fn claimed_digest(headers: &HeaderMap) -> Option<Digest> {
     let digest: Digest = text(headers.get("docker-content-digest"))?.parse().ok()?;
     (digest.algorithm() == oci::Algorithm::Sha256).then_some(digest)
 }

@@ -45,7 +45,16 @@ pub(super) struct Registry {
     pub(super) tls: Option<Tls>,
     pub(super) no_match: NoMatch,
     pub(super) tag_freshness: String,
+    #[serde(deserialize_with = "null_is_default")]
+    pub(super) stale_tags: StaleTags,
     pub(super) default_upstream: Option<String>,
+    pub(super) canaries: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct StaleTags {
+    pub(super) r#for: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -54,6 +63,7 @@ pub(super) struct Admission {
     pub(super) listen: String,
     pub(super) tls: Option<Tls>,
     pub(super) mutate: Mutate,
+    pub(super) webhook: String,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -145,6 +155,10 @@ pub(super) struct Tuf {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Policies {
     pub(super) directory: Option<PathBuf>,
+    pub(super) kubernetes: bool,
+    pub(super) kubeconfig: Option<PathBuf>,
+    pub(super) namespace: String,
+    pub(super) stale_for: String,
     pub(super) no_match: NoMatch,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) cue: Cue,
@@ -162,6 +176,8 @@ pub(super) struct Upstream {
     pub(super) host: String,
     #[serde(default)]
     pub(super) aliases: Vec<String>,
+    #[serde(default)]
+    pub(super) hostnames: Vec<String>,
     #[serde(default)]
     pub(super) endpoint: Option<String>,
     #[serde(default)]
@@ -221,14 +237,21 @@ impl Default for Registry {
             no_match: NoMatch::Warn,
             // A tag that moved is seen at once; its digest is what is remembered.
             tag_freshness: "0s".into(),
+            stale_tags: StaleTags::default(),
             default_upstream: None,
+            canaries: Vec::new(),
         }
     }
 }
 
 impl Default for Admission {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8443".into(), tls: None, mutate: Mutate::default() }
+        Self {
+            listen: "127.0.0.1:8443".into(),
+            tls: None,
+            mutate: Mutate::default(),
+            webhook: "policy.sigstore.dev".into(),
+        }
     }
 }
 
@@ -246,7 +269,17 @@ impl Default for Trust {
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { directory: None, no_match: NoMatch::Deny, cue: Cue::default() }
+        Self {
+            directory: None,
+            kubernetes: false,
+            kubeconfig: None,
+            // Where policy-controller is, whose policies say so.
+            namespace: "cosign-system".into(),
+            // A night and a day: longer than an API server is usually away, and not for ever.
+            stale_for: "24h".into(),
+            no_match: NoMatch::Deny,
+            cue: Cue::default(),
+        }
     }
 }
 

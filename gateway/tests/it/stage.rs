@@ -26,6 +26,9 @@ use testkit::registry::Registry;
 /// The name that references and policies know the origin by.
 pub(crate) const HOST: &str = "registry.example";
 
+/// The name under which the gateway is the origin's mirror alone.
+pub(crate) const MIRROR: &str = "registry.mirror.example";
+
 pub(crate) use testkit::policy::{POLICY, release};
 
 /// An origin and what signs its images.
@@ -147,7 +150,7 @@ impl Stage {
             "storage: {{path: {directory}/storage}}\n\
              {trust}\n\
              admin: {{listen: '127.0.0.1:0'}}\n\
-             upstreams: [{{host: {HOST}, endpoint: '{endpoint}'}}, {{host: docker.io, endpoint: '{endpoint}'}}]\n\
+             upstreams: [{{host: {HOST}, endpoint: '{endpoint}', hostnames: [{MIRROR}]}}, {{host: docker.io, endpoint: '{endpoint}'}}]\n\
              {more}"
         );
         let path = self.directory.path().join("countersign.yaml");
@@ -208,6 +211,11 @@ impl Gateway {
         Self { app, client }
     }
 
+    /// The certificate authority of the admission door.
+    pub(crate) fn ca(&self) -> &Path {
+        self.app.ca.as_ref().unwrap()
+    }
+
     /// Stops it as SIGTERM would.
     pub(crate) async fn stop(self) {
         drop(self.client);
@@ -261,6 +269,10 @@ impl DoorClient {
 
     pub(crate) fn registry(&self) -> SocketAddr {
         self.registry
+    }
+
+    pub(crate) fn admission(&self) -> SocketAddr {
+        self.admission
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

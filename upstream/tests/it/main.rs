@@ -4,6 +4,7 @@
 mod auth;
 mod blob;
 mod failure;
+mod lists;
 mod manifest;
 mod redirect;
 mod referrers;
