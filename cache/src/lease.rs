@@ -32,8 +32,8 @@ pub struct LeaseTimes {
     /// How long the others wait at most, before they do the work themselves. Longer than `hold`, or a holder that
     /// died would be as many extra workers as there are replicas.
     pub patience: Duration,
-    /// How long one question may take. Longer than what a look into the cache may: what is saved is a whole
-    /// discovery.
+    /// How long one question may take, and twice that where answers began to be late just now. Longer than what a look
+    /// into the cache may: what is saved is a whole discovery.
     pub budget: Duration,
 }
 
@@ -159,8 +159,9 @@ impl Turn<'_> {
             .arg("PX")
             .arg(millis(self.lease.times.hold))
             .to_owned();
-        // The answer is OK, or nil where somebody has it.
-        match self.ask::<Option<String>>(&command).await {
+        // The answer is OK, or nil where somebody has it. A herd makes answers late, and is what leases are for.
+        let asking = self.lease.shared.ask_in_doubt::<Option<String>>(self.lease.times.budget, &command);
+        match asking.await {
             Some(Some(_)) => Event::Granted,
             Some(None) => Event::Taken,
             None => Event::Unanswered,

@@ -8,6 +8,7 @@ mod purges;
 mod seldom;
 mod server;
 mod settings;
+mod thread;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -15,7 +16,6 @@ use std::time::{Duration, SystemTime};
 
 use oci::{Algorithm, Hasher};
 use redis::{Cmd, FromRedisValue};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 pub use self::address::InvalidUrl;
@@ -26,6 +26,7 @@ use self::purges::{Purge, Purges};
 use self::seldom::Seldom;
 use self::server::Server;
 pub use self::settings::{BUDGET, ConnectError, Settings, Trust};
+use self::thread::Thread;
 use crate::seal::OVERHEAD;
 use crate::stats::{Count, SharedStats};
 use crate::{Beginning, Broken, Index, KeyBytes, Label, LeaseStats, Opened, Seals};
@@ -52,7 +53,7 @@ const APPEND: &str = "local all = string.sub((redis.call('GET', KEYS[1]) or '') 
 /// Dropping it closes the connections.
 pub struct Shared {
     core: Arc<Core>,
-    tasks: [JoinHandle<()>; 2],
+    _thread: Thread,
 }
 
 /// All of it but the tasks, which hold it.
@@ -94,8 +95,6 @@ impl Shared {
     /// A shared tier of these settings. It connects in the background, now and whenever the connection is lost: a
     /// server that is away delays nothing. With an index it remembers across restarts which purges it carried out.
     ///
-    /// Has to be called within a runtime.
-    ///
     /// # Errors
     /// As [`ConnectError`] says.
     pub fn connect(settings: Settings, index: Option<Arc<Index>>) -> Result<Arc<Self>, ConnectError> {
@@ -110,10 +109,10 @@ impl Shared {
             meters: Meters::default(),
             broken: Seldom::default(),
         });
-        let link = core.link.clone();
-        let tend = tokio::spawn(async move { link.tend().await });
-        let listen = tokio::spawn(listener::run(core.clone()));
-        Ok(Arc::new(Self { core, tasks: [tend, listen] }))
+        let (thread, link) = (Thread::start()?, core.link.clone());
+        thread.run(async move { link.tend().await });
+        thread.run(listener::run(core.clone()));
+        Ok(Arc::new(Self { core, _thread: thread }))
     }
 
     /// Waits until the server answers, which may be never: the caller has a deadline. For tests and tools; nothing
@@ -285,6 +284,11 @@ impl Shared {
         self.core.link.ask_within(budget, command).await
     }
 
+    /// The same where it is better to wait for a server that was late just now than to do without.
+    pub(crate) async fn ask_in_doubt<T: FromRedisValue>(&self, budget: Duration, command: &Cmd) -> Option<T> {
+        self.core.link.ask_in_doubt(budget, command).await
+    }
+
     /// Where a thing under this label is.
     pub(crate) fn place(&self, label: Label<'_>) -> String {
         self.core.place(label)
@@ -344,14 +348,6 @@ impl Core {
         let carried_out = crate::blocking::blocking(move || core.purges.carry_out(&purge)).await;
         if carried_out == Some(true) {
             self.meters.purges.add();
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
         }
     }
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use cache::{Blobs, Index};
+use cache::{Blobs, Index, Shared};
 use hyper::body::Incoming;
 use oci::Digest;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::admin::{Access, Admin, Readiness, Socket, Via};
@@ -72,6 +72,8 @@ pub struct App {
     pub ca: Option<PathBuf>,
     readiness: Arc<Readiness>,
     stop: watch::Sender<bool>,
+    reload: mpsc::Sender<reload::Asker>,
+    shared: Option<Arc<Shared>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -114,7 +116,7 @@ impl Core {
         let renewals = Renewals::new();
         let beliefs = Beliefs { fresh: config.registry.tag_freshness, stale: config.registry.stale_tags };
         let content = Content::new(blobs.clone(), &index, fleet.as_ref(), beliefs, renewals.clone());
-        let materials = Materials::new(blobs, &index, fleet.as_ref(), metrics.clone());
+        let materials = Materials::new(blobs, &index, fleet.as_ref(), config.denials, metrics.clone());
         let revocations = watch::Sender::new(rules.policies.revoked());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let verdicts = Verdicts::new(
@@ -187,6 +189,7 @@ impl App {
             anyhow::anyhow!("admin.socket: {}: cannot be bound: {error}", config.admin.socket.display())
         })?;
         let (stop, stopped) = watch::channel(false);
+        let (reload, askers) = mpsc::channel(1);
         let readiness = Arc::new(Readiness::default());
         let mut app = Self {
             registry: registry.address()?,
@@ -195,14 +198,15 @@ impl App {
             ca,
             readiness: readiness.clone(),
             stop,
+            reload,
+            shared: core.fleet.as_ref().map(|fleet| fleet.shared().clone()),
             tasks: Vec::new(),
         };
         let decisions = Arc::new(Decisions::new(process_number()));
         app.open_registry(registry, &config, &core, &decisions, stopped.clone());
         app.open_admission(admission, &config, &core, &decisions, stopped.clone());
-        let shared = core.fleet.as_ref().map(|fleet| fleet.shared().clone());
         let renewals = core.renewals.clone();
-        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared, renewals);
+        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), app.shared.clone(), renewals);
         let memory = Memory::new(core.content.clone(), core.verdicts.clone(), core.upstreams.clone());
         let admin_door = Arc::new(Admin::new(
             readiness.clone(),
@@ -242,7 +246,7 @@ impl App {
             let running = cluster.clone().run(core.metrics.clone(), shown, until(stopped.clone()));
             app.tasks.push(tokio::spawn(running));
         }
-        let in_force = reload::InForce { rules: core.rules, revocations: core.revocations };
+        let in_force = reload::InForce { rules: core.rules, revocations: core.revocations, askers };
         let reloading = reload::watch(
             config,
             in_force,
@@ -309,6 +313,18 @@ impl App {
         Fut: Future<Output = http::Response<crate::reply::Body>> + Send + 'static,
     {
         self.tasks.push(tokio::spawn(door.serve(answer, until(stopped))));
+    }
+
+    /// What it shares with other replicas, if it does.
+    pub fn shared(&self) -> Option<&Arc<Shared>> {
+        self.shared.as_ref()
+    }
+
+    /// Reads policies and trust roots now, rather than when it is noticed that their files changed. Says whether what is
+    /// there is in force; where it is wrong, what was before it stays.
+    pub async fn reload(&self) -> bool {
+        let (asker, answer) = oneshot::channel();
+        self.reload.send(asker).await.is_ok() && answer.await.unwrap_or(false)
     }
 
     /// Stops accepting, lets what is under way finish within 25 s, and ends every task.

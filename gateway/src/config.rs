@@ -41,7 +41,13 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// How to log.
     pub log: Log,
+    /// How long it is believed that an image has no signature, or none that helps, in whole seconds. No key of the file
+    /// sets it: shorter would ask registries for nothing, and longer makes those wait who have signed.
+    pub denials: Duration,
 }
+
+/// How long a denial is believed.
+const DENIALS: Duration = Duration::from_secs(30);
 
 /// The pull door.
 #[derive(Clone, Debug)]

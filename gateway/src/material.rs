@@ -18,12 +18,6 @@ use crate::place::Place;
 use crate::search::search;
 use crate::undecided::{Undecided, with_causes};
 
-/// How long it is believed that an image has no signature, or none that helps.
-pub(crate) const FRESH: Duration = Duration::from_secs(30);
-
-/// How old a list is at most that will do for whoever renews one.
-const RECENT: Duration = Duration::from_secs(10);
-
 /// What was found for one digest in one repository, and when.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct MaterialList {
@@ -38,8 +32,13 @@ pub struct MaterialList {
 
 impl MaterialList {
     /// Whether this is too old to say no by. What claims to be of a future that no clock here can be in is no better.
-    pub fn is_stale(&self, now: u64) -> bool {
-        now.abs_diff(self.found_at) > FRESH.as_secs()
+    pub fn is_stale(&self, now: u64, fresh: Duration) -> bool {
+        now.abs_diff(self.found_at) > fresh.as_secs()
+    }
+
+    /// How much longer it may be believed to be all there is.
+    pub(crate) fn remaining(&self, now: u64, fresh: Duration) -> Duration {
+        fresh.saturating_sub(Duration::from_secs(now.saturating_sub(self.found_at)))
     }
 }
 
@@ -66,11 +65,11 @@ pub enum Demand {
 }
 
 impl Demand {
-    fn takes(self, list: &MaterialList, asked: u64) -> bool {
+    fn takes(self, list: &MaterialList, asked: u64, fresh: Duration) -> bool {
         match self {
             Self::Any => true,
-            Self::Fresh => !list.is_stale(asked),
-            Self::Recent => asked.abs_diff(list.found_at) <= RECENT.as_secs(),
+            Self::Fresh => !list.is_stale(asked, fresh),
+            Self::Recent => !list.is_stale(asked, fresh / 3),
             Self::New => list.found_at >= asked,
         }
     }
@@ -104,6 +103,7 @@ pub struct Materials {
     lists: Memo<ListKey, MaterialList>,
     discoveries: Flights<DiscoveryKey, Result<Found, Undecided>>,
     fleet: Option<FromFleet>,
+    fresh: Duration,
     metrics: Arc<Metrics>,
 }
 
@@ -122,11 +122,13 @@ const LISTS: (&str, Limits) = ("material-lists", Limits { bytes: 16 * 1024 * 102
 const BYTES: (&str, Limits) = ("material", Limits { bytes: 1, entries: 1 });
 
 impl Materials {
-    /// Material kept in these stores, and shared with the fleet if there is one.
+    /// Material kept in these stores, and shared with the fleet if there is one. For `fresh` it is believed that an image
+    /// has no more than was found.
     pub fn new(
         blobs: Arc<Blobs>,
         index: &Arc<Index>,
         fleet: Option<&Fleet>,
+        fresh: Duration,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         let index = Some(index.clone());
@@ -138,7 +140,7 @@ impl Materials {
             bytes: Memo::shared(BYTES.0, BYTES.1, None, fleet.material()),
             lease: fleet.discoveries(),
         });
-        Arc::new(Self { blobs, lists, discoveries: Flights::new(), fleet, metrics })
+        Arc::new(Self { blobs, lists, discoveries: Flights::new(), fleet, fresh, metrics })
     }
 
     /// What is known of a digest, from memory or else from the registry.
@@ -158,7 +160,7 @@ impl Materials {
             let spot = spot_asked;
             // Another discovery may have ended between the look and this one's beginning.
             if let Some(list) = this.lists.find(&spot.key()).await
-                && demand.takes(&list, asked)
+                && demand.takes(&list, asked, this.fresh)
             {
                 return Ok(Found { list: Arc::new(list), discovered: false });
             }
@@ -177,7 +179,7 @@ impl Materials {
     /// What another replica found since.
     async fn told(&self, spot: &Spot, demand: Demand, asked: u64) -> Option<Result<Found, Undecided>> {
         let list = self.lists.find_shared(&spot.key()).await?;
-        demand.takes(&list, asked).then(|| Ok(Found { list: Arc::new(list), discovered: false }))
+        demand.takes(&list, asked, self.fresh).then(|| Ok(Found { list: Arc::new(list), discovered: false }))
     }
 
     /// One piece of material that a list names, if it is still kept whole, here or by the fleet.
@@ -207,6 +209,11 @@ impl Materials {
     /// Forgets a list that names material which is gone, so that it is discovered again.
     pub async fn forget(&self, spot: &Spot) {
         self.lists.forget(&spot.key()).await;
+    }
+
+    /// How long a list is believed to be all there is.
+    pub(crate) fn fresh(&self) -> Duration {
+        self.fresh
     }
 
     /// Where lists were found, and what became of discoveries.
@@ -243,7 +250,7 @@ impl Materials {
         let beyond = found.beyond.map(|limit| limit.to_string());
         let list = MaterialList { materials: digests, found_at, beyond };
         if list.materials.is_empty() {
-            self.lists.keep_for_since(since, spot.key(), list.clone(), FRESH).await;
+            self.lists.keep_for_since(since, spot.key(), list.clone(), self.fresh).await;
         } else {
             self.lists.keep_since(since, spot.key(), list.clone()).await;
         }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use cache::Shared;
 use oci::Digest;
 use policies::Problem;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{Config, Redis, TrustSource};
 use crate::kubernetes::Cluster;
@@ -24,19 +24,24 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How often they are read even if nothing seems to have changed: not every file system keeps exact times.
 const EVERY: u32 = 60;
 
-/// What is in force, and who is told of changes.
+/// Somebody who waits for rules to be read, and is told whether they are right.
+pub(crate) type Asker = oneshot::Sender<bool>;
+
+/// What is in force, who is told of changes, and who asks for it to be read.
 pub(crate) struct InForce {
     /// Policies, revocations and trust roots.
     pub(crate) rules: Arc<ArcSwap<Rules>>,
     /// The digest of the revocations among them. It changes after they do.
     pub(crate) revocations: watch::Sender<Digest>,
+    /// Who does not wait until it is noticed that something changed.
+    pub(crate) askers: mpsc::Receiver<Asker>,
 }
 
 /// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a
-/// trust root has come, or a file that a policy names.
+/// trust root has come, or a file that a policy names, or somebody asks for it.
 pub(crate) async fn watch(
     config: Config,
-    in_force: InForce,
+    mut in_force: InForce,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
     cluster: Option<Arc<Cluster>>,
@@ -47,12 +52,13 @@ pub(crate) async fn watch(
     let config = Arc::new(config);
     let (mut complaint, mut seen, mut unchanged) = (None, Vec::new(), 0);
     loop {
-        let arrived = tokio::select! {
+        let (arrived, asker) = tokio::select! {
             () = &mut stop => return,
-            () = tokio::time::sleep(INTERVAL) => false,
-            () = repositories.arrived() => true,
-            () = remote.arrived() => true,
-            () = changed(cluster.as_ref()) => true,
+            () = tokio::time::sleep(INTERVAL) => (false, None),
+            () = repositories.arrived() => (true, None),
+            () = remote.arrived() => (true, None),
+            () = changed(cluster.as_ref()) => (true, None),
+            Some(asker) = in_force.askers.recv() => (true, Some(asker)),
         };
         let now = {
             let config = config.clone();
@@ -79,6 +85,11 @@ pub(crate) async fn watch(
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
         };
+        if let Some(asker) = asker
+            && asker.send(complaint.is_none()).is_err()
+        {
+            tracing::debug!("whoever asked for the rules to be read has left");
+        }
     }
 }
 

@@ -222,7 +222,7 @@ impl Verdicts {
     ) -> Arc<Verdict> {
         let verdict = Arc::new(verdict);
         self.metrics.judged(&verdict);
-        let renew = renewal::due(&verdict, until, self.shared_for);
+        let renew = self.due(&verdict, until);
         let Subject { name, digest } = &question.subject;
         let key = VerdictKey::new(&question.rules, name, *digest, question.no_match, &question.request);
         self.remembered.keep_since(since, &key, Remembered { verdict: verdict.clone(), until, renew });

@@ -7,6 +7,7 @@ pub mod mirror;
 pub mod policy;
 pub mod push;
 pub mod registry;
+pub mod relay;
 mod server;
 pub mod sigstore;
 pub mod tuf;

@@ -19,6 +19,9 @@ use crate::stats::{Clocked, Count};
 /// How long it may take to find a server and greet it. Several sentinels may have to be asked.
 const CONNECT: Duration = Duration::from_secs(4);
 
+/// For how long after answers began to be late it may be that they are so for a moment only, as when a herd arrives.
+const DOUBT: Duration = Duration::from_secs(1);
+
 /// How many turns an answer gets that is late: to be read, and to be passed on.
 const TURNS: u32 = 3;
 
@@ -40,6 +43,8 @@ pub(super) struct Link {
 struct Slot {
     connection: Option<Connection>,
     breaker: Breaker,
+    /// Until when a server that is left alone may be one that was late for a moment.
+    doubted: Option<Instant>,
 }
 
 /// What became of questions.
@@ -71,7 +76,7 @@ impl Link {
             server,
             probe: format!("{prefix}:probe"),
             budget,
-            slot: Mutex::new(Slot { connection: None, breaker: Breaker::new(Instant::now()) }),
+            slot: Mutex::new(Slot { connection: None, breaker: Breaker::new(Instant::now()), doubted: None }),
             wake: Notify::new(),
             closed: watch::Sender::new(false),
             meters: Meters::default(),
@@ -109,6 +114,15 @@ impl Link {
                 None
             }
         }
+    }
+
+    /// The answer within this time, for whoever had better wait than do without: a server that was left alone just now
+    /// because it was late is waited for, as long again.
+    pub(super) async fn ask_in_doubt<T: FromRedisValue>(&self, budget: Duration, command: &Cmd) -> Option<T> {
+        if self.is_in_doubt() {
+            drop(timeout(budget, self.answers()).await);
+        }
+        self.ask_within(budget, command).await
     }
 
     /// Asks something of no interest: finds out whether the server is still there.
@@ -149,6 +163,16 @@ impl Link {
         match slot.breaker.state() {
             BreakerState::Closed => slot.connection.clone(),
             BreakerState::Open | BreakerState::HalfOpen => None,
+        }
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        let slot = lock(&self.slot);
+        match slot.breaker.state() {
+            BreakerState::Closed => false,
+            BreakerState::Open | BreakerState::HalfOpen => {
+                slot.doubted.is_some_and(|until| Instant::now() < until)
+            }
         }
     }
 
@@ -212,6 +236,10 @@ impl Link {
         let mut slot = lock(&self.slot);
         let opened = slot.breaker.fail(failure, Instant::now(), fraction());
         if opened {
+            slot.doubted = match failure {
+                Failure::Late => Some(Instant::now() + DOUBT),
+                Failure::Gone => None,
+            };
             if connection_too {
                 slot.connection = None;
             }

@@ -69,6 +69,9 @@ pub enum ConnectError {
     /// The certificates cannot be read.
     #[error("the certificates are unusable")]
     Certificates(#[source] BoxError),
+    /// The system has no thread to give.
+    #[error("no thread could be started")]
+    Thread(#[from] std::io::Error),
 }
 
 impl Settings {

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use cache::{Lease, LeaseTimes};
+use cache::{Lease, LeaseTimes, Limits, Memo, Sharing, What};
 use redis::Connection;
 use tokio::time::{Instant, sleep};
 
-use crate::replica::{Replica, acme, key, memo, secret, settings};
+use crate::replica::{Replica, TenantKey, acme, key, memo, secret, settings};
 use crate::server::Server;
 
 /// The places of what is stored, in no order.
@@ -199,6 +199,36 @@ async fn attack_8_a_flood_that_evicts_all_of_redis_costs_those_who_are_warm_noth
 }
 
 #[tokio::test]
+async fn attack_8_a_flood_of_names_leaves_a_victim_that_is_in_use_its_hits() {
+    const ENTRIES: u64 = 500;
+    const HOT: u64 = 50;
+    let server = Server::with(&["--maxmemory", "3mb", "--maxmemory-policy", "allkeys-lru"]);
+    let replica = Replica::of(&server).await;
+    // Neither a disk to fall back on nor room for a tenth of the flood.
+    let sharing = Sharing::new(replica.shared.clone(), What::Conclusions, Duration::from_secs(3600));
+    let memo = Memo::<TenantKey, String>::shared("flooded", Limits { bytes: 1024 * 1024, entries: ENTRIES }, None, sharing);
+    for number in 0..HOT {
+        memo.keep(acme(&number.to_string()), "value".into()).await;
+    }
+    let (mut looks, mut hits) = (0_u32, 0_u32);
+    for number in 0..10 * ENTRIES {
+        memo.keep(key("flood", &number.to_string()), "filling".repeat(50)).await;
+        // The victim goes on with its work: a look for each ten of the flood's.
+        if number % 10 == 0 {
+            let hot = acme(&(number / 10 % HOT).to_string());
+            looks += 1;
+            match memo.find_in_memory(&hot) {
+                Some(_) => hits += 1,
+                None => memo.keep(hot, "value".into()).await,
+            }
+        }
+    }
+    assert!(f64::from(hits) >= 0.95 * f64::from(looks), "{hits} of {looks}");
+    let held = memo.held().entries;
+    assert!(held <= 2 * ENTRIES, "{held} entries");
+}
+
+#[tokio::test]
 async fn attack_9_a_leader_that_hangs_or_dies_or_fails_holds_up_nobody() {
     let server = Server::start();
     let (one, other) = (Replica::of(&server).await, Replica::of(&server).await);
@@ -294,7 +324,7 @@ async fn attack_2_a_secret_is_rotated_with_two_that_live() {
 async fn where_only_material_is_trusted_conclusions_are_not_shared() {
     use std::sync::Arc;
 
-    use cache::{Index, Limits, Memo, Settings, Shared, Sharing, Trust, What};
+    use cache::{Index, Settings, Shared, Trust};
 
     let server = Server::start();
     let untrusting = || Settings { seals: None, trust: Trust::Material, ..settings(&server.url()) };

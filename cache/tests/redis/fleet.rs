@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use cache::{Flights, Lease, LeaseTimes, Links, Presence, Scope};
+use cache::{BreakerState, Flights, Lease, LeaseTimes, Links, Presence, Scope, Settings};
 use futures_util::future::join_all;
 use oci::Digest;
+use testkit::relay::Relay;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -220,4 +221,53 @@ async fn it_can_be_said_where_something_is_remembered_and_saying_it_changes_noth
     other.find(&shared).await;
     server.ask::<String>(&["FLUSHALL"]);
     assert_eq!(other.memo.inspect(&shared).await, Presence { memory: true, disk: true, shared: false });
+}
+
+#[tokio::test]
+async fn a_server_that_was_late_for_a_moment_is_waited_for_by_whoever_would_work_alone() {
+    let server = Server::start();
+    let relay = Relay::to(server.port).await;
+    let url = format!("redis://127.0.0.1:{}", relay.port());
+    let one = Replica::with(Settings { budget: Duration::from_millis(40), ..settings(&url) }).await;
+    let times = LeaseTimes { budget: Duration::from_secs(1), ..LeaseTimes::default() };
+    let lease = Lease::new(one.shared.clone(), "discovery", times);
+    relay.delay(Duration::from_millis(200));
+    // Late thrice, and so left alone.
+    for number in 0..3 {
+        assert_eq!(one.find(&acme(&number.to_string())).await, None);
+    }
+    assert_ne!(one.shared.stats().breaker, BreakerState::Closed);
+    relay.delay(Duration::ZERO);
+    assert_eq!(lease.run(&"key", || async { None }, || async { "worked" }).await, "worked");
+    let leases = one.shared.stats().leases;
+    assert_eq!((leases.held, leases.alone), (1, 0));
+}
+
+#[tokio::test]
+async fn answers_are_read_in_time_where_requests_keep_every_worker_busy() {
+    let server = Server::start();
+    let one = Replica::with(Settings { budget: Duration::from_millis(40), ..settings(&server.url()) }).await;
+    one.keep(&acme("known"), "value").await;
+    let busy = Arc::new(AtomicU32::new(1));
+    // The one worker there is has to pass through all of these between two looks at its sockets.
+    let crowd: Vec<_> = (0..64)
+        .map(|_| {
+            let busy = busy.clone();
+            tokio::spawn(async move {
+                while busy.load(Ordering::Relaxed) == 1 {
+                    let begun = std::time::Instant::now();
+                    while begun.elapsed() < Duration::from_millis(2) {
+                        std::hint::spin_loop();
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        assert_eq!(one.find_shared(&acme("known")).await.as_deref(), Some("value"));
+    }
+    busy.store(0, Ordering::Relaxed);
+    join_all(crowd).await;
+    assert_eq!(one.shared.stats().openings, 0);
 }

@@ -6,7 +6,6 @@ mod attacks;
 mod fleet;
 mod outages;
 mod property;
-mod proxy;
 mod replica;
 mod server;
 mod topologies;

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use cache::{BreakerState, Index, Settings};
+use testkit::relay::Relay;
 use tokio::time::Instant;
 
-use crate::proxy::Proxy;
 use crate::replica::{Replica, acme, settings};
 use crate::server::{Server, free_port};
 
@@ -78,9 +78,9 @@ async fn attack_12_a_server_that_is_paused_costs_a_few_budgets_and_no_more() {
 #[tokio::test]
 async fn attack_12_a_server_that_is_slow_is_left_alone_until_it_is_not() {
     let server = Server::start();
-    let proxy = Proxy::to(server.port).await;
-    let replica = Replica::with(impatient(&proxy.url())).await;
-    proxy.delay(Duration::from_millis(90));
+    let relay = Relay::to(server.port).await;
+    let replica = Replica::with(impatient(&format!("redis://127.0.0.1:{}", relay.port()))).await;
+    relay.delay(Duration::from_millis(90));
     let mut slowest = Duration::ZERO;
     for number in 0..100 {
         let begun = Instant::now();
@@ -89,7 +89,7 @@ async fn attack_12_a_server_that_is_slow_is_left_alone_until_it_is_not() {
     }
     assert!(slowest < Duration::from_millis(40) + SLACK, "{slowest:?}");
     assert_ne!(replica.shared.stats().breaker, BreakerState::Closed);
-    proxy.delay(Duration::ZERO);
+    relay.delay(Duration::ZERO);
     replica.answers().await;
     replica.keep(&acme("a"), "value").await;
     assert!(replica.find_shared(&acme("a")).await.is_some());

@@ -14,8 +14,8 @@ use thiserror::Error;
 use upstream::{Endpoint, Url};
 
 use super::{
-    Admin, Admission, Config, CredentialFiles, Kubernetes, Log, LogFormat, Mutate, Policies, Registry,
-    Storage, TlsFiles, Trust, TrustSource, TufSource, Upstream, wire,
+    Admin, Admission, Config, CredentialFiles, DENIALS, Kubernetes, Log, LogFormat, Mutate, Policies,
+    Registry, Storage, TlsFiles, Trust, TrustSource, TufSource, Upstream, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -153,6 +153,7 @@ impl wire::File {
             policies: self.policies.into_policies()?,
             upstreams,
             log: Log { format: self.log.format.into(), level: self.log.level },
+            denials: DENIALS,
         };
         match &config.registry.default_upstream {
             Some(host) if !config.upstreams.iter().any(|upstream| upstream.host == *host) => {

@@ -122,6 +122,7 @@ pub(crate) fn key_of(error: &ConnectError) -> &'static str {
         ConnectError::Unsealed => "cache.redis.sealKeys",
         ConnectError::Prefix => "cache.redis.prefix",
         ConnectError::Certificates(_) => "cache.redis.ca",
+        ConnectError::Thread(_) => "cache.redis",
     }
 }
 

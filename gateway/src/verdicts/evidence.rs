@@ -9,20 +9,21 @@ use policies::{Basis, Cause, Evidence, Facts, Source, Verdict};
 use verify::{Grounds, TrustRoot};
 
 use super::{Question, Verdicts, now, on_a_core};
-use crate::material::{Demand, FRESH, Found, MaterialList, Spot};
+use crate::material::{Demand, Found, MaterialList, Spot};
 use crate::undecided::Undecided;
 
 /// Evidence, and what it was made of.
 pub(super) struct Gathered {
     pub(super) evidence: Arc<Evidence>,
     found: Vec<Found>,
+    fresh: Duration,
 }
 
 impl Gathered {
     /// Whether any of it is too old to say no by.
     pub(super) fn is_stale(&self) -> bool {
         let now = crate::clock::seconds_since_1970();
-        self.found.iter().any(|found| found.list.is_stale(now))
+        self.found.iter().any(|found| found.list.is_stale(now, self.fresh))
     }
 
     /// Whether enough was looked at for this verdict.
@@ -41,7 +42,8 @@ impl Gathered {
 
     /// How much longer it may be believed to be all there is; for ever where none was looked for.
     pub(super) fn remaining(&self) -> Option<Duration> {
-        self.found.iter().map(|found| remaining(&found.list)).min()
+        let now = crate::clock::seconds_since_1970();
+        self.found.iter().map(|found| found.list.remaining(now, self.fresh)).min()
     }
 
     /// Whether a registry was asked.
@@ -73,9 +75,9 @@ impl Verdicts {
     }
 
     async fn gather_as(&self, question: &Question, freshness: Freshness) -> Result<Gathered, Undecided> {
-        let matching = question.matching();
+        let (matching, fresh) = (question.matching(), self.materials.fresh());
         if matching.is_settled(&question.subject.digest, now()) {
-            return Ok(Gathered { evidence: Arc::default(), found: Vec::new() });
+            return Ok(Gathered { evidence: Arc::default(), found: Vec::new(), fresh });
         }
         let wanted: BTreeMap<Source, Vec<Basis>> = matching
             .sources()
@@ -92,7 +94,7 @@ impl Verdicts {
             }
             found.push(from);
         }
-        Ok(Gathered { evidence: Arc::new(evidence), found })
+        Ok(Gathered { evidence: Arc::new(evidence), found, fresh })
     }
 
     /// The facts of one source on every basis. Material that is listed and no longer kept is discovered again, once.
@@ -195,10 +197,4 @@ impl From<Gap> for Undecided {
 /// What a basis means for verification, with its trust root looked up.
 fn grounds<'a>(trust_root: &'a TrustRoot, basis: &'a Basis) -> Grounds<'a> {
     Grounds { trust_root, profile: basis.profile, key: basis.key.as_ref() }
-}
-
-/// How much longer a list may be believed to be all there is.
-fn remaining(list: &MaterialList) -> Duration {
-    let age = crate::clock::seconds_since_1970().saturating_sub(list.found_at);
-    FRESH.saturating_sub(Duration::from_secs(age))
 }

@@ -10,27 +10,31 @@ use cache::{Beginning, Key as _, KeyBytes};
 use policies::{Request, Verdict};
 
 use super::{Question, Remembered, VerdictKey, Verdicts, ended, facts_key};
-use crate::material::{Demand, FRESH};
+use crate::material::Demand;
 use crate::undecided::Undecided;
 
-/// How long before its end a verdict is renewed.
-const AHEAD: Duration = Duration::from_secs(FRESH.as_secs() / 5);
-
-/// From when on whoever asks for a verdict begins its renewal, if ever.
-pub(super) fn due(
+/// From when on whoever asks for a verdict begins its renewal, if ever: ahead of its end by a fifth of how long a denial
+/// holds.
+fn due(
     verdict: &Verdict,
     until: Option<Instant>,
     shared_for: Option<Duration>,
+    denials: Duration,
 ) -> Option<Instant> {
     match (until, verdict, shared_for) {
         // What holds for less than that is renewed as soon as it is used again.
-        (Some(until), _, _) => Some(until.checked_sub(AHEAD).unwrap_or(until)),
+        (Some(until), _, _) => Some(until.checked_sub(denials / 5).unwrap_or(until)),
         (None, Verdict::Allow(_), Some(shared_for)) => Instant::now().checked_add(shared_for / 2),
         (None, Verdict::Allow(_) | Verdict::Deny(_), _) => None,
     }
 }
 
 impl Verdicts {
+    /// From when on whoever asks for a verdict begins its renewal, if ever.
+    pub(super) fn due(&self, verdict: &Verdict, until: Option<Instant>) -> Option<Instant> {
+        due(verdict, until, self.shared_for, self.materials.fresh())
+    }
+
     /// Renews a verdict, without whoever asked for it.
     pub(super) fn renew(&self, key: &VerdictKey, remembered: &Remembered, request: &Request) {
         let Some(this) = self.this.upgrade() else { return };
@@ -58,7 +62,7 @@ impl Verdicts {
                 let (since, key) = (self.remembered.since(), key.clone());
                 self.renewals.begin(("shared", bytes), None, move || async move {
                     this.share_again(&this.question(&name, digest, no_match, &request)).await;
-                    let renew = due(&remembered.verdict, remembered.until, this.shared_for);
+                    let renew = this.due(&remembered.verdict, remembered.until);
                     this.remembered.keep_since(since, &key, Remembered { renew, ..remembered });
                 });
             }

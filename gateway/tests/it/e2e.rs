@@ -1,14 +1,22 @@
 //! A real registry and real clients: Debian's `docker-registry` behind Countersign, `skopeo` and containerd before it.
 
+mod attacks;
+mod away;
+mod chaos;
 mod clients;
 mod conformance;
 mod cosign;
 mod cue;
 mod fleet;
+mod herd;
+mod interleavings;
 mod kubernetes;
 mod nodes;
 mod parts;
+mod paths;
 mod purge;
+mod redis;
+mod replicas;
 
 use std::path::Path;
 

@@ -1,11 +1,13 @@
 //! What the tests play on: an origin, a signing authority, a gateway in front of them, and a client.
 
+use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway::app::App;
-use gateway::config;
+use gateway::config::{self, Config};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -36,9 +38,17 @@ pub(crate) struct Stage {
     pub(crate) directory: TempDir,
 }
 
-/// A gateway that runs, and clients for its doors.
+/// A gateway that runs in this process, and a client of its doors.
 pub(crate) struct Gateway {
     app: App,
+    client: DoorClient,
+}
+
+/// A client of the doors of a gateway, wherever that runs.
+pub(crate) struct DoorClient {
+    registry: SocketAddr,
+    admission: SocketAddr,
+    admin: SocketAddr,
     plain: Client<HttpConnector, Full<Bytes>>,
     webhook: Client<hyper_rustls::HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
@@ -189,10 +199,54 @@ impl Stage {
 
 impl Gateway {
     pub(crate) async fn start(configuration: &Path) -> Self {
-        let config = config::load(Some(configuration), std::iter::empty()).unwrap();
+        Self::start_with(configuration, |_| {}).await
+    }
+
+    /// The same with something changed that no key of the file can change.
+    pub(crate) async fn start_with(configuration: &Path, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config::load(Some(configuration), std::iter::empty()).unwrap();
+        change(&mut config);
         let app = App::start(config).await.unwrap();
+        let client = DoorClient::new(app.registry, app.admission, app.admin, app.ca.as_ref().unwrap());
+        Self { app, client }
+    }
+
+    /// The certificate authority of the admission door.
+    pub(crate) fn ca(&self) -> &Path {
+        self.app.ca.as_ref().unwrap()
+    }
+
+    /// Stops it as SIGTERM would.
+    pub(crate) async fn stop(self) {
+        drop(self.client);
+        self.app.drain().await;
+    }
+
+    /// What it shares with other replicas.
+    pub(crate) fn shared(&self) -> &cache::Shared {
+        self.app.shared().unwrap()
+    }
+
+    /// Has it read its policies and trust roots now; they are in force when this returns.
+    pub(crate) async fn reload(&self) {
+        assert!(self.app.reload().await, "the new rules are wrong");
+    }
+}
+
+/// Whoever has a gateway has a client of it.
+impl Deref for Gateway {
+    type Target = DoorClient;
+
+    fn deref(&self) -> &DoorClient {
+        &self.client
+    }
+}
+
+impl DoorClient {
+    /// A client that believes this authority.
+    pub(crate) fn new(registry: SocketAddr, admission: SocketAddr, admin: SocketAddr, ca: &Path) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(app.ca.as_ref().unwrap()).unwrap()).unwrap();
+        roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -205,29 +259,20 @@ impl Gateway {
             .enable_http1()
             .build();
         Self {
-            app,
+            registry,
+            admission,
+            admin,
             plain: Client::builder(TokioExecutor::new()).build_http(),
             webhook: Client::builder(TokioExecutor::new()).build(https),
         }
     }
 
-    pub(crate) fn registry(&self) -> std::net::SocketAddr {
-        self.app.registry
+    pub(crate) fn registry(&self) -> SocketAddr {
+        self.registry
     }
 
-    pub(crate) fn admission(&self) -> std::net::SocketAddr {
-        self.app.admission
-    }
-
-    /// The certificate authority of the admission door.
-    pub(crate) fn ca(&self) -> &Path {
-        self.app.ca.as_ref().unwrap()
-    }
-
-    /// Stops it as SIGTERM would.
-    pub(crate) async fn stop(self) {
-        drop((self.plain, self.webhook));
-        self.app.drain().await;
+    pub(crate) fn admission(&self) -> SocketAddr {
+        self.admission
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
@@ -239,8 +284,7 @@ impl Gateway {
     }
 
     pub(crate) async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
-        let mut request =
-            Request::builder().method(method).uri(format!("http://{}{path}", self.app.registry));
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.registry));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -249,17 +293,17 @@ impl Gateway {
     }
 
     pub(crate) async fn admin(&self, path: &str) -> Reply {
-        let uri = format!("http://{}{path}", self.app.admin).parse().unwrap();
+        let uri = format!("http://{}{path}", self.admin).parse().unwrap();
         read(self.plain.get(uri).await.unwrap()).await
     }
 
-    pub(crate) fn admin_address(&self) -> std::net::SocketAddr {
-        self.app.admin
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin
     }
 
     /// Asks the admin listener at its address, showing this token.
     pub(crate) async fn operate(&self, method: Method, path: &str, token: Option<&str>, body: &str) -> Reply {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.app.admin));
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.admin));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -271,7 +315,7 @@ impl Gateway {
     pub(crate) async fn post(&self, path: &str, body: impl Into<Bytes>) -> Reply {
         let request = Request::builder()
             .method(Method::POST)
-            .uri(format!("https://localhost:{}{path}", self.app.admission.port()))
+            .uri(format!("https://localhost:{}{path}", self.admission.port()))
             .header("content-type", "application/json")
             .body(Full::new(body.into()))
             .unwrap();

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
+use std::panic::Location;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, header};
@@ -14,10 +15,18 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use oci::{Digest, MANIFEST_ACCEPT, MediaType};
 
-use crate::stage::HOST;
+use crate::stage::{DoorClient, HOST};
 
 /// A program that runs in the background.
 pub(super) struct Running(pub(super) Child);
+
+impl Running {
+    /// Kills it where it is: nothing is finished, and nothing given back.
+    pub(super) fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -43,9 +52,15 @@ pub(super) fn run_all(command: &[String], last: &str) -> Output {
 
 /// What a registry answers to a GET of a manifest at this URL.
 pub(super) async fn status(url: &str) -> u16 {
+    try_status(url).await.unwrap()
+}
+
+/// The same, if it answers at all.
+pub(super) async fn try_status(url: &str) -> Option<u16> {
     let request = Request::get(url).header(header::ACCEPT, MediaType::OCI_MANIFEST);
     let client = Client::builder(TokioExecutor::new()).build_http();
-    client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap().status().as_u16()
+    let answer = client.request(request.body(Empty::<Bytes>::new()).unwrap()).await;
+    answer.ok().map(|answer| answer.status().as_u16())
 }
 
 /// The same, where perhaps nobody answers.
@@ -90,6 +105,20 @@ pub(super) async fn listening(address: SocketAddr) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("nobody listens on {address}");
+}
+
+/// Waits until something is so, for as long as a test may take. For what has no event that could be awaited: programs
+/// that are not ours, files that are looked at now and then.
+#[track_caller]
+pub(super) fn until(what: &str, mut so: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
+    let caller = Location::caller();
+    async move {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !so().await {
+            assert!(Instant::now() < deadline, "{caller}: waited in vain until {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 /// Debian's `docker-registry`, and its log.
@@ -154,8 +183,9 @@ impl Origin {
 /// The product itself, as its binary.
 pub(super) struct Served {
     pub(super) registry: SocketAddr,
+    pub(super) doors: DoorClient,
+    pub(super) process: Running,
     config: PathBuf,
-    _process: Running,
 }
 
 impl Served {
@@ -171,37 +201,35 @@ impl Served {
         trusted_root: &str,
         policy: &str,
     ) -> Self {
-        let [registry, admission, admin] = [free_address(), free_address(), free_address()];
         let policies = directory.join("policies");
         std::fs::create_dir(&policies).unwrap();
         std::fs::write(policies.join("policy.yaml"), policy).unwrap();
         std::fs::write(directory.join("trusted_root.json"), trusted_root).unwrap();
         let config = directory.join("countersign.yaml");
         let text = format!(
-            "registry: {{listen: '{registry}'}}\nadmission: {{listen: '{admission}'}}\nadmin: {{listen: '{admin}'}}\n\
+            "registry: {{listen: '127.0.0.1:0'}}\nadmission: {{listen: '127.0.0.1:0'}}\nadmin: {{listen: '127.0.0.1:0'}}\n\
              storage: {{path: {0}/storage}}\ntrust: {{root: {{file: {0}/trusted_root.json}}}}\n\
              policies: {{directory: {0}/policies}}\n{upstreams}\n",
             directory.display()
         );
         std::fs::write(&config, text).unwrap();
+        Self::of(&config, &directory.join("storage")).await
+    }
+
+    /// A process of this configuration, whose storage is there.
+    pub(super) async fn of(config: &Path, storage: &Path) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .args(["serve", "--config"])
-            .arg(&config)
+            .arg(config)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let output = process.stdout.take().unwrap();
         let process = Running(process);
-        let ready = tokio::task::spawn_blocking(move || {
-            let mut lines = BufReader::new(output).lines();
-            let ready =
-                lines.by_ref().map_while(Result::ok).any(|line| line.contains("Countersign is ready"));
-            // Whoever stops reading stops a writer in the end.
-            std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-            ready
-        });
-        assert!(ready.await.unwrap(), "countersign did not start");
-        Self { registry, config, _process: process }
+        let [registry, admission, admin] =
+            tokio::task::spawn_blocking(move || addresses(output)).await.unwrap();
+        let doors = DoorClient::new(registry, admission, admin, &storage.join("ca.pem"));
+        Self { registry, doors, process, config: config.to_owned() }
     }
 
     /// The pull door and `countersign verify` both allow an image, or both deny it.
@@ -213,6 +241,21 @@ impl Served {
         let asked = run(env!("CARGO_BIN_EXE_countersign"), &["verify", image, "--config", &config]);
         assert_eq!(asked.status.code(), Some(i32::from(!allowed)), "{what}: {asked:?}");
     }
+}
+
+/// Where the doors are, as the product says when it is ready.
+fn addresses(output: ChildStdout) -> [SocketAddr; 3] {
+    let mut lines = BufReader::new(output).lines();
+    let mut after = |mark: &str| -> SocketAddr {
+        let line =
+            lines.by_ref().map_while(Result::ok).find_map(|line| Some(line.split_once(mark)?.1.to_owned()));
+        let line = line.expect("countersign did not start");
+        line.split(['/', ' ']).next().unwrap().parse().unwrap()
+    };
+    let addresses = [after("docker://"), after("https://"), after("http://")];
+    // Whoever stops reading stops a writer in the end.
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    addresses
 }
 
 /// containerd, with its own root, state and socket, told that the gateway is the registry.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testkit::authority::SignatureManifest;
 use testkit::registry::{Fault, Seen};
 
-use super::fleet::{Fleet, image};
+use super::replicas::{Fleet, Keys, image};
 use crate::cache::{cache as operate, document};
 use crate::cli::exits;
 
@@ -79,9 +79,8 @@ async fn who_was_away_forgets_when_it_is_back() {
     // In one process with it, something of it may be about to end.
     let storage = fleet.stage.directory.path().join("one");
     until("its index is closed", async || ::cache::Index::open(&storage).is_ok()).await;
-    let _first = fleet.unready("one", "sealKeys: [SEALS/seal.key]").await;
-    let directory = fleet.stage.directory.path().to_owned();
-    fleet.redis.start_again(&directory).await;
+    let _first = fleet.unready("one", &fleet.keys()).await;
+    fleet.redis.restart().await;
     until("the other has forgotten", async || {
         let told = told(&fleet, "two", &digest).await;
         told["lists"] == json!([]) && told["verdicts"] == json!([])
@@ -99,8 +98,10 @@ async fn a_key_of_the_seals_is_replaced_while_replicas_run() {
     };
     write("first.key", 1);
     write("second.key", 2);
-    let keys = "sealKeys: [SEALS/first.key, SEALS/second.key]";
-    let first = fleet.replica_with("one", keys).await;
+    let url = fleet.redis.url();
+    let redis = format!("url: '{url}', sealKeys: [{0}/first.key, {0}/second.key]", directory.display());
+    let keys = Keys { redis, ..fleet.keys() };
+    let first = fleet.replica_with("one", &keys).await;
     let mut digests = vec![fleet.stage.signed(1, "acme/app", "v1").digest()];
     assert_eq!(first.denial(&image(&digests[0])).await, "");
     assert_eq!(fleet.sealers().await.len(), 1);
@@ -118,7 +119,7 @@ async fn a_key_of_the_seals_is_replaced_while_replicas_run() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // Whoever comes later opens what either sealed.
-    let second = fleet.replica_with("two", keys).await;
+    let second = fleet.replica_with("two", &keys).await;
     for digest in [&digests[0], digests.last().unwrap()] {
         assert_eq!(second.denial(&image(digest)).await, "");
         assert_eq!(fleet.discoveries(digest), 1, "{digest}");
