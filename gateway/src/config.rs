@@ -3,20 +3,23 @@
 mod file;
 mod redis;
 mod secrets;
+mod upstream;
 mod wire;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::upstream::Url;
 use oci::Host;
 use policies::NoMatch;
-use upstream::{Endpoint, Realm, Url};
 
 pub use file::{ConfigError, load};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
-pub use secrets::{authorities, credentials};
+pub(crate) use secrets::one_line;
+pub use secrets::{authorities, identity};
+pub use upstream::{CredentialSource, Endpoint, ProxySource, Upstream};
 
 /// Everything that `serve` needs to know.
 #[derive(Clone, Debug)]
@@ -142,37 +145,6 @@ pub struct Policies {
     pub no_match: NoMatch,
     /// The `cue` program, for policies that are written in CUE; without it they cannot be evaluated.
     pub cue: Option<PathBuf>,
-}
-
-/// One registry that images come from.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    /// The name that references and policies know it by.
-    pub host: Host,
-    /// Other names for the same registry.
-    pub aliases: Vec<Host>,
-    /// Where it really is.
-    pub endpoint: Endpoint,
-    /// The origins, besides the endpoint's own, that may be asked for a token.
-    pub realms: Vec<Realm>,
-    /// Certificate authorities to trust besides the system's, as a PEM file.
-    pub ca: Option<PathBuf>,
-    /// How to prove to it who we are.
-    pub credentials: Option<CredentialFiles>,
-}
-
-/// Where the credentials of an upstream are.
-#[derive(Clone, Debug)]
-pub enum CredentialFiles {
-    /// One file each, as Kubernetes mounts them.
-    Separate {
-        /// The user name's file.
-        username: PathBuf,
-        /// The password's file.
-        password: PathBuf,
-    },
-    /// A Docker `config.json`.
-    DockerConfig(PathBuf),
 }
 
 /// How to log.
