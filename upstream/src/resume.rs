@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use oci::{Digest, Endpoint as Path, Repository};
+use oci::{Digest, Endpoint as Path, Hasher, Repository, WrongContent};
 
 use crate::body::{Body, Pieces};
 use crate::error::{FetchError, Outage};
@@ -33,7 +33,11 @@ pub(crate) async fn body(
 ) -> Result<Body, FetchError> {
     let source = Source { sites: sites.clone(), repository: repository.clone(), digest: *digest };
     let part = source.part(0, None, None).await?;
+    // Whoever reads hashes it. Where there is a choice it matters besides who was wrong.
+    let hasher = sites.are_several().then(|| Hasher::new(digest.algorithm()));
     let transfer = Transfer {
+        hasher,
+        givers: vec![part.site.clone()],
         size: part.size,
         came: 0,
         came_before: 0,
@@ -84,6 +88,9 @@ struct Transfer {
     came_before: u64,
     attempts: u32,
     maker: Option<Maker>,
+    hasher: Option<Hasher>,
+    /// The endpoints that gave any of it.
+    givers: Vec<Arc<Site>>,
     /// Where they come from. Nothing comes after an end or an error.
     part: Option<Part>,
 }
@@ -94,6 +101,9 @@ impl Transfer {
             match self.part.as_mut()?.next().await {
                 Ok(Some(piece)) => {
                     self.came += piece.len() as u64;
+                    if let Some(hasher) = &mut self.hasher {
+                        hasher.update(&piece);
+                    }
                     if self.size.is_some_and(|size| self.came > size) {
                         self.part = None;
                         return Some(Err(FetchError::Refused("it sent more than it announced".to_owned())));
@@ -102,18 +112,35 @@ impl Transfer {
                 }
                 Ok(None) if self.size.is_none_or(|size| self.came == size) => {
                     self.part = None;
-                    return None;
+                    return self.check().await.err().map(Err);
                 }
                 ended => {
                     let error = ended.err().unwrap_or_else(|| Outage::Short.into());
                     let broken = self.part.take()?;
                     match self.go_on(broken, error).await {
-                        Ok(part) => self.part = Some(part),
+                        Ok(part) => {
+                            self.givers.push(part.site.clone());
+                            self.part = Some(part);
+                        }
                         Err(error) => return Some(Err(error)),
                     }
                 }
             }
         }
+    }
+
+    /// Whether it was what it should be, where that decides who is asked the next time.
+    async fn check(&mut self) -> Result<(), FetchError> {
+        let Some(got) = self.hasher.take().map(Hasher::finish) else { return Ok(()) };
+        let want = self.source.digest;
+        if got == want {
+            return Ok(());
+        }
+        for site in &self.givers {
+            tracing::warn!(endpoint = %site.origin, digest = %want, "an endpoint sent other bytes than were asked for");
+            site.doubt(want).await;
+        }
+        Err(WrongContent { want, got }.into())
     }
 
     /// The rest, after what broke off did.
@@ -146,6 +173,9 @@ impl Source {
     async fn part(&self, from: u64, size: Option<u64>, maker: Option<&Maker>) -> Result<Part, FetchError> {
         let path = &Path::Blob(self.repository.clone(), self.digest);
         let asking = async |site: Arc<Site>| {
+            if site.is_doubted(&self.digest) {
+                return Err(FetchError::Refused("it sent other bytes than were asked for before".to_owned()));
+            }
             let uri = site.uri(path)?;
             let question = Question {
                 method: &Method::GET,

@@ -1,13 +1,14 @@
 //! One endpoint of a registry, and everything that is known about it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::response::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpInfo;
 use jiff::Timestamp;
-use oci::{Endpoint as Path, Repository};
+use moka::future::Cache;
+use oci::{Digest, Endpoint as Path, Repository};
 
 use crate::address::Class;
 use crate::body;
@@ -38,7 +39,13 @@ pub(crate) struct Site {
     grants: Grants,
     breaker: Breaker,
     pace: Pace,
+    /// The blobs that it sent other bytes for, of late.
+    doubted: Cache<Digest, ()>,
 }
+
+/// For how many blobs that is remembered, and how long.
+const DOUBTS: u64 = 10_000;
+const DOUBTED_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// What is asked of an endpoint.
 #[derive(Clone, Copy)]
@@ -86,6 +93,7 @@ impl Site {
             grants: Grants::new(settings.credentials, origin.clone()),
             breaker: Breaker::default(),
             pace: Pace::new(settings.concurrency, settings.timeouts.queue),
+            doubted: Cache::builder().max_capacity(DOUBTS).time_to_live(DOUBTED_FOR).build(),
             origin,
         })
     }
@@ -98,6 +106,16 @@ impl Site {
     /// Whether it is set aside and it is time to find out whether it is back; whoever is told so does.
     pub(crate) fn wants_probe(&self) -> bool {
         self.breaker.admit(tokio::time::Instant::now()) == Admission::Probe
+    }
+
+    /// It sent other bytes than this blob's. Another endpoint is asked for a while.
+    pub(crate) async fn doubt(&self, digest: Digest) {
+        self.doubted.insert(digest, ()).await;
+    }
+
+    /// Whether it sent other bytes than this blob's of late.
+    pub(crate) fn is_doubted(&self, digest: &Digest) -> bool {
+        self.doubted.contains_key(digest)
     }
 
     /// The URL of something at this endpoint.

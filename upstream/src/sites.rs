@@ -13,6 +13,11 @@ impl Sites {
         Self(std::iter::once(first).chain(others).map(Arc::new).collect())
     }
 
+    /// Whether there is a choice.
+    pub(crate) fn are_several(&self) -> bool {
+        self.0.len() > 1
+    }
+
     /// The first endpoint, whether or not it answers.
     #[expect(clippy::indexing_slicing, reason = "there is at least one")]
     pub(crate) fn first(&self) -> &Arc<Site> {

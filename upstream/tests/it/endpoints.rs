@@ -102,6 +102,28 @@ async fn a_mirror_cannot_lie_about_what_is_asked_for_by_digest() {
 }
 
 #[tokio::test]
+async fn a_mirror_that_lies_about_a_blob_is_believed_once() {
+    use futures_util::TryStreamExt as _;
+    let Pair { mirror, origin, upstream } = pair().await;
+    let digest = mirror.put_blob("acme/app", "content");
+    let other = mirror.put_blob("acme/app", "other content");
+    origin.put_blob("acme/app", "content");
+    mirror.fault_times(1, Seen::is_blob, Fault::Corrupt);
+    let fetch = async |digest: Digest| {
+        let body = upstream.blob(&repository(), &digest).await?;
+        let pieces: Vec<_> = body.stream.try_collect().await?;
+        Ok::<_, FetchError>(pieces.concat())
+    };
+    let lie = fetch(digest).await;
+    assert!(matches!(&lie, Err(FetchError::WrongContent(wrong)) if wrong.want == digest), "{lie:?}");
+    assert_eq!(fetch(digest).await.unwrap(), b"content");
+    assert_eq!((mirror.requests().len(), origin.requests().len()), (1, 1));
+    // It may well be right about others.
+    assert_eq!(fetch(other).await.unwrap(), b"other content");
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_blob_that_a_mirror_breaks_off_goes_on_from_the_registry() {
     use futures_util::TryStreamExt as _;
     let Pair { mirror, origin, upstream } = pair().await;
