@@ -179,6 +179,24 @@ impl Ask {
         ask
     }
 
+    /// A JSON document that is posted.
+    pub(crate) fn json(uri: Uri, document: String) -> Self {
+        let mut ask = Self::new(Method::POST, uri, "application/json");
+        ask.set(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        ask.body = document.into();
+        ask
+    }
+
+    /// The headers so far.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// What is posted.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Sets a header, in place of any before.
     pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {
         self.headers.insert(name, value);

@@ -94,6 +94,10 @@ impl Url {
         self.origin.scheme()
     }
 
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
     /// The URL of something below this one. The path is taken as it is, so its parts are escaped already.
     ///
     /// # Errors

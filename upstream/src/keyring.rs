@@ -22,7 +22,9 @@ pub(crate) struct Keyring {
 struct Kept {
     credentials: Credentials,
     marks: Vec<Mark>,
-    until: Option<Instant>,
+    /// From when on others are asked for, and until when these are shown at all.
+    fresh_until: Option<Instant>,
+    valid_until: Option<Instant>,
     lent_at: Instant,
     looked_at: Instant,
     refused: bool,
@@ -64,12 +66,12 @@ impl Keyring {
         let Some(login) = &self.login else { return Ok((None, 0)) };
         let mut slot = self.kept.lock().await;
         if let Some(kept) = slot.as_mut() {
-            let over = kept.until.is_some_and(|until| Instant::now() >= until);
-            let refused = kept.refused && kept.is_old_enough();
-            if over {
-                *slot = None;
-            } else if refused {
+            if over(kept.fresh_until) || (kept.refused && kept.is_old_enough()) {
                 self.renew(login, kept).await;
+            }
+            // What has ended would be refused, which must not be taken for a refusal of us.
+            if over(kept.valid_until) {
+                *slot = None;
             }
         }
         if slot.is_none() {
@@ -102,6 +104,7 @@ impl Keyring {
                 let error = chain(&error);
                 tracing::warn!(%error, "the credentials for an upstream could not be had anew, those before stay");
                 kept.refused = false;
+                kept.fresh_until = kept.fresh_until.map(|_| Instant::now() + AT_LEAST);
             }
         }
     }
@@ -110,17 +113,22 @@ impl Keyring {
 impl Kept {
     /// Files cost nothing to read again. What a program said does.
     fn is_old_enough(&self) -> bool {
-        self.until.is_none() || self.lent_at.elapsed() >= AT_LEAST
+        self.fresh_until.is_none() || self.lent_at.elapsed() >= AT_LEAST
     }
+}
+
+fn over(end: Option<Instant>) -> bool {
+    end.is_some_and(|end| Instant::now() >= end)
 }
 
 async fn lend(login: &Login) -> Result<Kept, FetchError> {
     // Before they are read: a change in between is then seen as one.
     let marks = marks(login).await.unwrap_or_default();
-    let Lent { credentials, lifetime } = login.lend().await.map_err(Outage::Credentials)?;
+    let Lent { credentials, fresh, valid } = login.lend().await.map_err(Outage::Credentials)?;
     let now = Instant::now();
-    let until = lifetime.map(|lifetime| now + lifetime);
-    Ok(Kept { credentials, marks, until, lent_at: now, looked_at: now, refused: false })
+    let after = |lifetime: Option<Duration>| lifetime.map(|lifetime| now + lifetime);
+    let (fresh_until, valid_until) = (after(fresh), after(valid));
+    Ok(Kept { credentials, marks, fresh_until, valid_until, lent_at: now, looked_at: now, refused: false })
 }
 
 async fn marks(login: &Login) -> Option<Vec<Mark>> {

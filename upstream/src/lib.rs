@@ -38,7 +38,7 @@ pub use credentials::Credentials;
 pub use endpoint::Endpoint;
 pub use error::{Awaited, BuildError, FetchError, Outage};
 pub use fetch::{Fetcher, Url};
-pub use login::{DockerLogin, Login, LoginError};
+pub use login::{Acr, Cloud, CloudLogin, DockerLogin, Ecr, GOOGLE_METADATA, Gar, Login, LoginError};
 pub use origin::{InvalidOrigin, Origin, Scheme};
 pub use proxy::{InvalidProxy, Proxy};
 pub use realm::Realm;

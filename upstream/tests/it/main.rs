@@ -3,6 +3,7 @@
 
 mod auth;
 mod blob;
+mod cloud;
 mod endpoints;
 mod failure;
 mod login;
