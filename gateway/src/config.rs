@@ -1,5 +1,6 @@
 //! Configuration, ready to use: every name resolved, every value a type.
 
+mod cloud;
 mod file;
 mod redis;
 mod secrets;
@@ -14,6 +15,7 @@ use ::upstream::Url;
 use oci::Host;
 use policies::NoMatch;
 
+pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
 pub use redis::Redis;
 pub(crate) use redis::key_of;

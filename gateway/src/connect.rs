@@ -1,5 +1,7 @@
 //! From configuration to registries that can be asked.
 
+mod cloud;
+
 use std::sync::Arc;
 
 use oci::Host;
@@ -47,8 +49,9 @@ fn settings(host: &Host, endpoint: &config::Endpoint, environment: &Proxy) -> an
         Some(source) => proxy(source)?,
         None => environment.clone(),
     };
-    settings.credentials =
-        endpoint.credentials.as_ref().map(|from| login(from, host, endpoint)).transpose()?;
+    let through = &settings.proxy;
+    let login = |from: &CredentialSource| login(from, host, endpoint, through);
+    settings.credentials = endpoint.credentials.as_ref().map(login).transpose()?;
     Ok(settings)
 }
 
@@ -67,7 +70,12 @@ fn proxy(source: &ProxySource) -> anyhow::Result<Proxy> {
     Ok(Proxy::new(url, credentials.as_ref(), &except)?)
 }
 
-fn login(source: &CredentialSource, host: &Host, endpoint: &config::Endpoint) -> anyhow::Result<Login> {
+fn login(
+    source: &CredentialSource,
+    host: &Host,
+    endpoint: &config::Endpoint,
+    proxy: &Proxy,
+) -> anyhow::Result<Login> {
     let login = match source {
         CredentialSource::Separate { username, password } => {
             Login::Files { username: username.clone(), password: password.clone() }
@@ -76,6 +84,11 @@ fn login(source: &CredentialSource, host: &Host, endpoint: &config::Endpoint) ->
             // The registry's credentials are not for its mirrors: they have entries of their own.
             let named = if endpoint.mirror { mirror_host(endpoint)? } else { host.clone() };
             Login::Docker(DockerLogin::new(path.clone(), named, environment.clone()))
+        }
+        CredentialSource::Cloud(source) => {
+            let variable = |name: &str| std::env::var(name).ok();
+            let login = cloud::login(source, host, &endpoint.url, proxy, variable);
+            Login::Cloud(login.map_err(|error| anyhow::anyhow!("credentials: {error:#}"))?)
         }
     };
     login.check().map_err(|error| anyhow::anyhow!("credentials: {error}{}", cause(&error)))?;

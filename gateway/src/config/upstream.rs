@@ -7,6 +7,7 @@ use oci::Host;
 use upstream::{Origin, Proxy, Realm, Timeouts};
 
 use super::TlsFiles;
+use super::cloud::CloudSource;
 use super::file::{ConfigError, duration, parsed, wrong};
 use super::wire;
 
@@ -63,6 +64,8 @@ pub enum CredentialSource {
         /// The variables that programs which it names may see.
         environment: Vec<String>,
     },
+    /// A cloud, which knows who we are.
+    Cloud(CloudSource),
 }
 
 /// A proxy.
@@ -205,19 +208,33 @@ impl wire::Timeouts {
 
 impl wire::Credentials {
     fn into_source(self, key: &str) -> Result<CredentialSource, ConfigError> {
-        let source = match (self.username_file, self.password_file, self.docker_config) {
-            (Some(username), Some(password), None) => CredentialSource::Separate { username, password },
-            (None, None, Some(path)) => {
-                return Ok(CredentialSource::DockerConfig { path, environment: self.environment });
-            }
-            _ => return Err(wrong(key, "wants usernameFile and passwordFile, or dockerConfig alone")),
-        };
-        match self.environment.is_empty() {
-            true => Ok(source),
-            false => {
-                Err(wrong(format!("{key}.environment"), "is for the programs that a dockerConfig names"))
-            }
+        let Self { username_file, password_file, docker_config, environment, ecr, gar, acr } = self;
+        if !environment.is_empty() && docker_config.is_none() {
+            return Err(wrong(format!("{key}.environment"), "is for the programs that a dockerConfig names"));
         }
+        let source = match (username_file, password_file, docker_config, ecr, gar, acr) {
+            (Some(username), Some(password), None, None, None, None) => {
+                CredentialSource::Separate { username, password }
+            }
+            (None, None, Some(path), None, None, None) => {
+                CredentialSource::DockerConfig { path, environment }
+            }
+            (None, None, None, Some(ecr), None, None) => {
+                CredentialSource::Cloud(ecr.into_source(&format!("{key}.ecr"))?)
+            }
+            (None, None, None, None, Some(gar), None) => {
+                CredentialSource::Cloud(gar.into_source(&format!("{key}.gar"))?)
+            }
+            (None, None, None, None, None, Some(acr)) => {
+                CredentialSource::Cloud(acr.into_source(&format!("{key}.acr"))?)
+            }
+            _ => {
+                let wants =
+                    "wants usernameFile and passwordFile, or one alone of dockerConfig, ecr, gar and acr";
+                return Err(wrong(key, wants));
+            }
+        };
+        Ok(source)
     }
 }
 

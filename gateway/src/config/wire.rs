@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub(super) use upstream::{Credentials, Endpoint, Proxy, Timeouts, Upstream};
+pub(super) use upstream::{Acr, Credentials, Ecr, Endpoint, Gar, Proxy, Timeouts, Upstream};
 
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

@@ -59,6 +59,10 @@ fn what_is_wrong_with_an_upstream_is_named_by_its_path() {
     of("proxy: {url: none, except: [b.example]}", ".proxy.url");
     of("proxy: {url: 'http://p:1', usernameFile: u}", ".proxy");
     of("credentials: {usernameFile: u, passwordFile: p, environment: [A]}", ".credentials.environment");
+    of("credentials: {ecr: {}, gar: {}}", ".credentials");
+    of("credentials: {ecr: {region: 'evil.example/'}}", ".credentials.ecr.region");
+    of("credentials: {gar: {metadata: 'http://m', externalAccount: f}}", ".credentials.gar");
+    of("credentials: {acr: {authority: 'ftp://a'}}", ".credentials.acr.authority");
     of("endpoints: [{url: 'ftp://m.example'}]", ".endpoints[0].url");
     of("endpoints: [{mirror: maybe}]", ".endpoints[0].mirror");
     of("endpoints: [{}, {url: 'https://a.example:443'}]", ".endpoints[1].url");

@@ -66,6 +66,35 @@ pub(in crate::config) struct Credentials {
     pub(in crate::config) password_file: Option<PathBuf>,
     pub(in crate::config) docker_config: Option<PathBuf>,
     pub(in crate::config) environment: Vec<String>,
+    pub(in crate::config) ecr: Option<Ecr>,
+    pub(in crate::config) gar: Option<Gar>,
+    pub(in crate::config) acr: Option<Acr>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct Ecr {
+    pub(in crate::config) region: Option<String>,
+    pub(in crate::config) role_arn: Option<String>,
+    pub(in crate::config) token_file: Option<PathBuf>,
+    pub(in crate::config) sts: Option<String>,
+    pub(in crate::config) api: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct Gar {
+    pub(in crate::config) metadata: Option<String>,
+    pub(in crate::config) external_account: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct Acr {
+    pub(in crate::config) tenant: Option<String>,
+    pub(in crate::config) client: Option<String>,
+    pub(in crate::config) token_file: Option<PathBuf>,
+    pub(in crate::config) authority: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
