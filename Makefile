@@ -1,7 +1,7 @@
 # The two commands a newcomer needs are `make run` and `make test`. `make help` lists the rest.
 CARGO ?= cargo
 
-.PHONY: help run test check unit e2e load bench fuzz mutants deny clean
+.PHONY: help run test check unit e2e load bench fuzz mutants chart deny clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -10,7 +10,7 @@ run: ## Start Countersign on its embedded defaults and say what to type next.
 	$(CARGO) run --release --locked --bin countersign -- serve
 
 test: ## Install what the tests need, and run all of them.
-	tools=$$(scripts/install-tools base e2e | sed 's,/[^/]*$$,,' | paste -sd :) && PATH="$$tools:$$PATH" \
+	tools=$$(scripts/install-tools base e2e kubernetes | sed 's,/[^/]*$$,,' | paste -sd :) && PATH="$$tools:$$PATH" \
 	$(CARGO) test --locked --workspace --features gateway/e2e,cache/e2e
 
 unit: ## Run the tests that need nothing installed.
@@ -32,6 +32,9 @@ fuzz: ## Feed every parser what nobody would write, a minute each.
 
 mutants: ## Break what decides about signatures, one place at a time, and say what no test notices.
 	scripts/mutants
+
+chart: ## Check what the Helm chart renders, and that its alerts fire.
+	scripts/chart
 
 deny: ## Check which crates the product is made of, under which licences and from where.
 	scripts/deny

@@ -8,6 +8,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::figures::Figures;
+use crate::kubernetes::Cluster;
 use crate::reply::{Body, text, whole};
 use crate::rules::Rules;
 
@@ -32,6 +33,7 @@ impl Readiness {
 pub(crate) struct Admin {
     readiness: Arc<Readiness>,
     rules: Arc<ArcSwap<Rules>>,
+    cluster: Option<Arc<Cluster>>,
     metrics: PrometheusHandle,
     figures: Figures,
 }
@@ -41,10 +43,11 @@ impl Admin {
     pub(crate) fn new(
         readiness: Arc<Readiness>,
         rules: Arc<ArcSwap<Rules>>,
+        cluster: Option<Arc<Cluster>>,
         metrics: PrometheusHandle,
         figures: Figures,
     ) -> Self {
-        Self { readiness, rules, metrics, figures }
+        Self { readiness, rules, cluster, metrics, figures }
     }
 
     /// Answers one request.
@@ -54,14 +57,10 @@ impl Admin {
         }
         match request.uri().path() {
             "/livez" => text(StatusCode::OK, "alive"),
-            "/readyz" if self.readiness.0.load(Ordering::Acquire) => match self.missing_roots() {
-                None => text(StatusCode::OK, "ready"),
-                Some(names) => text(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    format!("not ready: trust root not loaded: {names}"),
-                ),
+            "/readyz" => match self.ready() {
+                Ok(remark) => text(StatusCode::OK, format!("ready{remark}")),
+                Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}")),
             },
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining"),
             "/metrics" => {
                 self.figures.record();
                 self.metrics.run_upkeep();
@@ -75,9 +74,22 @@ impl Admin {
         }
     }
 
-    fn missing_roots(&self) -> Option<String> {
+    /// Whether requests may come, and what there is to say all the same.
+    fn ready(&self) -> Result<String, String> {
+        if !self.readiness.0.load(Ordering::Acquire) {
+            return Err("starting or draining".to_owned());
+        }
         let rules = self.rules.load();
-        let missing = rules.missing_roots();
-        (!missing.is_empty()).then(|| missing.into_iter().collect::<Vec<_>>().join(", "))
+        rules.in_force().map_err(|why| why.to_string())?;
+        if let Some(names) = missing_roots(&rules) {
+            return Err(format!("trust root not loaded: {names}"));
+        }
+        let remark = self.cluster.as_ref().and_then(|cluster| cluster.standing().remark());
+        Ok(remark.map_or_else(String::new, |remark| format!(": {remark}")))
     }
+}
+
+fn missing_roots(rules: &Rules) -> Option<String> {
+    let missing = rules.missing_roots();
+    (!missing.is_empty()).then(|| missing.into_iter().collect::<Vec<_>>().join(", "))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use cache::{Blobs, Index};
 use hyper::body::Incoming;
+use oci::Digest;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -21,6 +22,7 @@ use crate::cue::Cue;
 use crate::decision::Decisions;
 use crate::figures::Figures;
 use crate::fleet::Fleet;
+use crate::kubernetes::Cluster;
 use crate::listen::Door;
 use crate::material::Materials;
 use crate::metrics::{self, Metrics};
@@ -28,6 +30,8 @@ use crate::place::Upstreams;
 use crate::pull::{Gate, PullDoor};
 use crate::remote::RemoteFiles;
 use crate::rules::Rules;
+use crate::tags::Beliefs;
+use crate::tls::Shown;
 use crate::trust::{self, Repositories};
 use crate::verdicts::Verdicts;
 use crate::{reload, tls};
@@ -47,8 +51,11 @@ pub struct Core {
     pub metrics: Arc<Metrics>,
     fleet: Option<Fleet>,
     rules: Arc<ArcSwap<Rules>>,
+    /// The digest of the revocations among them, for those who have to know when it changes.
+    revocations: watch::Sender<Digest>,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
+    cluster: Option<Arc<Cluster>>,
 }
 
 /// A gateway that answers.
@@ -74,7 +81,10 @@ impl Core {
     pub fn build(config: &Config) -> anyhow::Result<Self> {
         let repositories = Repositories::new(&config.storage.path, config.trust.refresh)?;
         let remote = RemoteFiles::new(&config.storage.path)?;
-        let (rules, problems) = Rules::load_first(config, &repositories, &remote)?;
+        let (rules, problems) = match &config.policies.kubernetes {
+            Some(_) => (Rules::withheld("policies are not synced"), Vec::new()),
+            None => Rules::load_first(config, &repositories, &remote)?,
+        };
         for problem in &problems {
             tracing::error!(%problem, "a policy is wrong, and denies what it speaks of");
         }
@@ -99,8 +109,10 @@ impl Core {
         let blobs = Blobs::open(directory, config.storage.limit)?;
         let upstreams = Arc::new(upstreams(config)?);
         let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
-        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), config.registry.tag_freshness);
+        let beliefs = Beliefs { fresh: config.registry.tag_freshness, stale: config.registry.stale_tags };
+        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), beliefs);
         let materials = Materials::new(blobs, &index, fleet.as_ref(), metrics.clone());
+        let revocations = watch::Sender::new(rules.policies.revoked());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let verdicts = Verdicts::new(
             rules.clone(),
@@ -112,7 +124,19 @@ impl Core {
             fleet.as_ref(),
             metrics.clone(),
         );
-        Ok(Self { content, verdicts, upstreams, metrics, fleet, rules, repositories, remote })
+        let cluster = config.policies.kubernetes.as_ref().map(|settings| Cluster::new(config, settings));
+        Ok(Self {
+            content,
+            verdicts,
+            upstreams,
+            metrics,
+            fleet,
+            rules,
+            revocations,
+            repositories,
+            remote,
+            cluster,
+        })
     }
 }
 
@@ -145,9 +169,10 @@ impl App {
             Some(files) => (tls::from_files(files)?, None),
             None => (tls::of_our_own(&config.storage.path)?, Some(config.storage.path.join("ca.pem"))),
         };
+        let registry_server = registry_tls.as_ref().map(Shown::server).transpose()?;
         let registry =
-            Door::bind(config.registry.listen, registry_tls).await.map_err(bind("registry.listen"))?;
-        let admission = Door::bind(config.admission.listen, Some(admission_tls))
+            Door::bind(config.registry.listen, registry_server).await.map_err(bind("registry.listen"))?;
+        let admission = Door::bind(config.admission.listen, Some(admission_tls.server()?))
             .await
             .map_err(bind("admission.listen"))?;
         let admin = Door::bind(config.admin, None).await.map_err(bind("admin.listen"))?;
@@ -167,7 +192,13 @@ impl App {
         app.open_admission(admission, &config, &core, &decisions, stopped.clone());
         let shared = core.fleet.as_ref().map(|fleet| fleet.shared().clone());
         let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared);
-        let admin_door = Arc::new(Admin::new(readiness.clone(), core.rules.clone(), handle, figures));
+        let admin_door = Arc::new(Admin::new(
+            readiness.clone(),
+            core.rules.clone(),
+            core.cluster.clone(),
+            handle,
+            figures,
+        ));
         app.open(admin, stopped.clone(), move |request| {
             let admin_door = admin_door.clone();
             async move { admin_door.answer(&request) }
@@ -175,8 +206,30 @@ impl App {
         let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
         app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));
-        let reloading =
-            reload::watch(config, core.rules, core.repositories, core.remote, core.metrics, until(stopped));
+        for (shown, files) in [
+            (registry_tls, config.registry.tls.clone()),
+            (Some(admission_tls.clone()), config.admission.tls.clone()),
+        ] {
+            if let (Some(shown), Some(files)) = (shown, files) {
+                app.tasks.push(tokio::spawn(shown.follow(files, until(stopped.clone()))));
+            }
+        }
+        if let Some(cluster) = &core.cluster {
+            // Where no certificate is configured, the replicas share one.
+            let shown = config.admission.tls.is_none().then_some(admission_tls);
+            let running = cluster.clone().run(core.metrics.clone(), shown, until(stopped.clone()));
+            app.tasks.push(tokio::spawn(running));
+        }
+        let in_force = reload::InForce { rules: core.rules, revocations: core.revocations };
+        let reloading = reload::watch(
+            config,
+            in_force,
+            core.repositories,
+            core.remote,
+            core.cluster,
+            core.metrics,
+            until(stopped),
+        );
         app.tasks.push(tokio::spawn(reloading));
         readiness.open();
         Ok(app)
@@ -196,6 +249,7 @@ impl App {
             core.content.clone(),
             core.upstreams.clone(),
             decisions.clone(),
+            core.revocations.subscribe(),
             core.metrics.clone(),
         ));
         self.open(door, stopped, move |request| {

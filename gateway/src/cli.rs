@@ -1,12 +1,15 @@
 //! The command line.
 
 mod input;
+mod mirror_config;
+mod mirror_lint;
 mod object;
 mod policy;
 mod policy_test;
 mod serve;
 mod verify;
 mod verify_bundle;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::cue::sandbox;
+use crate::kubernetes::crds;
 
 /// The answer to every question that a command is asked: exit codes 0, 1 and 2.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,9 +76,18 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Print the definitions of the kinds that policies are written as in a cluster, for `kubectl apply -f -`.
+    Crds,
+    /// Print what tells an API server to ask this gateway, for `kubectl apply -f -`.
+    Webhooks(webhooks::Print),
     /// Work on policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Write the configuration of nodes that leaves them no way but through the gateway.
+    #[command(subcommand)]
+    MirrorConfig(mirror_config::MirrorConfig),
+    /// Read the configuration of nodes, and name every way past the gateway.
+    MirrorLint(mirror_lint::MirrorLint),
 }
 
 #[derive(Debug, Subcommand)]
@@ -123,6 +136,13 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
+        Command::Crds => {
+            say(crds::yaml()?.trim_end());
+            Ok(Answer::Yes)
+        }
+        Command::Webhooks(arguments) => webhooks::print(arguments),
+        Command::MirrorConfig(arguments) => mirror_config::mirror_config(&arguments),
+        Command::MirrorLint(arguments) => mirror_lint::mirror_lint(&arguments),
         Command::CueSandbox { program, directory, arguments } => {
             Err(sandbox::enter(&program, &directory, &arguments))
         }

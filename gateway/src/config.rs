@@ -12,9 +12,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ::upstream::Url;
-use oci::Host;
+use oci::{Host, Name};
 use policies::NoMatch;
 
+pub use crate::hostname::{Hostname, InvalidHostname};
 pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
 pub use redis::Redis;
@@ -57,8 +58,12 @@ pub struct Registry {
     pub no_match: NoMatch,
     /// How long a tag that was resolved is not asked about again.
     pub tag_freshness: Duration,
+    /// How long after it was last confirmed a tag is believed whose registry cannot be asked; not at all without.
+    pub stale_tags: Option<Duration>,
     /// Where a pull goes that names no registry.
     pub default_upstream: Option<Host>,
+    /// Images that are always denied, besides the one that is in every registry.
+    pub canaries: Vec<Name>,
 }
 
 /// The admission door, always TLS.
@@ -70,6 +75,8 @@ pub struct Admission {
     pub tls: Option<TlsFiles>,
     /// Whose tags are replaced by digests.
     pub mutate: Mutate,
+    /// What the webhook is called in messages, and its configurations in a cluster.
+    pub webhook: String,
 }
 
 /// A certificate and its key, as PEM files.
@@ -141,12 +148,25 @@ pub struct TufSource {
 /// Which images may run.
 #[derive(Clone, Debug)]
 pub struct Policies {
-    /// A directory of policy files; the embedded examples without one.
+    /// A directory of policy files; the embedded examples without one, and without a cluster.
     pub directory: Option<PathBuf>,
+    /// The cluster whose objects are policies besides, if any are.
+    pub kubernetes: Option<Kubernetes>,
     /// What becomes of an image at admission that no policy matches.
     pub no_match: NoMatch,
     /// The `cue` program, for policies that are written in CUE; without it they cannot be evaluated.
     pub cue: Option<PathBuf>,
+}
+
+/// A cluster whose objects are policies.
+#[derive(Clone, Debug)]
+pub struct Kubernetes {
+    /// How to reach its API server; as a Pod in it does without one.
+    pub kubeconfig: Option<PathBuf>,
+    /// The namespace of the installation: where what policies name is, and leases are.
+    pub namespace: String,
+    /// How long the last policies stay in force while the API server cannot be heard.
+    pub stale_for: Duration,
 }
 
 /// How to log.

@@ -21,19 +21,19 @@ pub(crate) fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
     for (index, upstream) in config.upstreams.iter().enumerate() {
         let connected = connect(upstream, &environment)
             .map_err(|error| anyhow::anyhow!("upstreams[{index}]: {error:#}"))?;
-        upstreams.add(&Arc::new(connected), &upstream.aliases);
+        let connected = Arc::new(connected);
+        upstreams.add(&connected, &upstream.aliases);
+        upstreams.call(&connected, &upstream.hostnames);
     }
+    config.registry.canaries.iter().for_each(|name| upstreams.deny(name));
     Ok(upstreams)
 }
 
 fn connect(upstream: &config::Upstream, environment: &Proxy) -> anyhow::Result<Upstream> {
-    let mut settings = Vec::new();
-    for endpoint in &upstream.endpoints {
-        settings.push(self::settings(&upstream.host, endpoint, environment)?);
-    }
-    let others = settings.split_off(settings.len().min(1));
-    let first = settings.pop().ok_or_else(|| anyhow::anyhow!("has no endpoint"))?;
-    Ok(Upstream::with_endpoints(first, others)?)
+    let settings = |endpoint| settings(&upstream.host, endpoint, environment);
+    let mut endpoints = upstream.endpoints.iter().map(settings);
+    let first = endpoints.next().ok_or_else(|| anyhow::anyhow!("has no endpoint"))??;
+    Ok(Upstream::with_endpoints(first, endpoints.collect::<anyhow::Result<_>>()?)?)
 }
 
 fn settings(host: &Host, endpoint: &config::Endpoint, environment: &Proxy) -> anyhow::Result<Settings> {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use cache::{Blobs, FlightStats, Flights, Index, Limits, Links, Memo, MemoStats};
+use cache::{Blobs, FlightStats, Flights, Index, KeyBytes, Limits, Links, Memo, MemoStats};
 use http::HeaderValue;
 use oci::{
     ArtefactLimits, Digest, InvalidManifest, MANIFEST_LIMIT, Manifest, MediaType, Name, Tag, TagOrDigest,
@@ -16,7 +15,8 @@ use upstream::FetchError;
 
 use crate::fleet::Fleet;
 use crate::place::Place;
-use crate::reply::header_value;
+use crate::reply::{entity_tag, header_value};
+use crate::tags::{Beliefs, Resolved, TagKey, Tags};
 use crate::undecided::with_causes;
 
 /// A manifest that this repository is known to have.
@@ -43,6 +43,8 @@ pub struct Head {
     pub media_type: HeaderValue,
     /// Its digest.
     pub digest: HeaderValue,
+    /// What tells it from other content, which is its digest too.
+    pub entity_tag: HeaderValue,
 }
 
 /// How long links are believed to be there without looking, in seconds: less than they are kept for certain.
@@ -72,7 +74,6 @@ struct Membership {
 }
 
 type InRepository = (Name, Digest);
-type TagKey = (Name, String);
 
 /// Manifests and tags, read through to the upstream where they are not at hand.
 pub struct Content {
@@ -81,9 +82,8 @@ pub struct Content {
     members: Memo<InRepository, Membership>,
     recent: moka::future::Cache<InRepository, Arc<Known>>,
     fetches: Flights<InRepository, Result<Arc<Known>, ContentError>>,
-    tags: Memo<TagKey, Digest>,
-    resolutions: Flights<TagKey, Result<Digest, ContentError>>,
-    tag_freshness: Duration,
+    tags: Tags,
+    resolutions: Flights<TagKey, Result<Resolved, ContentError>>,
     /// Whether other replicas say what belongs to what.
     has_fleet: bool,
 }
@@ -94,19 +94,16 @@ const RECENT_BYTES: u64 = 64 * 1024 * 1024;
 impl Content {
     /// Content over these stores. Bytes stay with whoever has them; the fleet, if there is one, shares what belongs to
     /// what.
-    pub fn new(
+    pub(crate) fn new(
         blobs: Arc<Blobs>,
         index: &Arc<Index>,
         fleet: Option<&Fleet>,
-        tag_freshness: Duration,
+        beliefs: Beliefs,
     ) -> Arc<Self> {
         let many = Limits { entries: 100_000 };
-        let (links, tags) = match fleet {
-            Some(fleet) => (
-                Links::shared(Some(index.clone()), fleet.shared().clone(), fleet.lifetime()),
-                Memo::shared("tags", many, None, fleet.conclusions("")),
-            ),
-            None => (Links::new(Some(index.clone())), Memo::new("tags", many, None)),
+        let links = match fleet {
+            Some(fleet) => Links::shared(Some(index.clone()), fleet.shared().clone(), fleet.lifetime()),
+            None => Links::new(Some(index.clone())),
         };
         let recent = moka::future::Cache::builder()
             .max_capacity(RECENT_BYTES)
@@ -118,9 +115,8 @@ impl Content {
             members: Memo::new("members", many, Some(index.clone())),
             recent,
             fetches: Flights::new(),
-            tags,
+            tags: Tags::new(index, fleet, beliefs),
             resolutions: Flights::new(),
-            tag_freshness,
             has_fleet: fleet.is_some(),
         })
     }
@@ -161,33 +157,77 @@ impl Content {
         known.linked_at.store(now, Ordering::Relaxed);
     }
 
-    /// The digest that a tag means now. Asked upstream unless it was within the freshness window; all who ask at once
-    /// share one request.
+    /// What a tag means. Asked upstream unless it was within the freshness window; all who ask at once share one
+    /// request. Where the registry cannot be asked, what the tag last meant is given for as long as that is configured,
+    /// and marked as such.
     ///
     /// # Errors
-    /// Whatever the upstream says: a tag that cannot be resolved is never answered from the past.
-    pub async fn resolve(self: &Arc<Self>, place: &Place, tag: &Tag) -> Result<Digest, ContentError> {
+    /// Whatever the upstream says otherwise. Where it refuses access, what is known of the repository is forgotten.
+    pub async fn resolve(self: &Arc<Self>, place: &Place, tag: &Tag) -> Result<Resolved, ContentError> {
         let key = (place.name.clone(), tag.to_string());
-        if let Some(digest) = self.tags.find_in_memory(&key) {
-            return Ok(digest);
+        if let Some(resolved) = self.tags.fresh_in_memory(&key) {
+            return Ok(resolved);
         }
         let (this, place, tag) = (self.clone(), place.clone(), tag.clone());
         let work = {
             let key = key.clone();
             move || async move {
-                if !this.tag_freshness.is_zero()
-                    && let Some(digest) = this.tags.find_shared(&key).await
-                {
-                    return Ok(digest);
+                if let Some(resolved) = this.tags.fresh(&key).await {
+                    return Ok(resolved);
                 }
-                let digest = place.upstream.resolve(&place.name.repository, &tag).await?;
-                if !this.tag_freshness.is_zero() {
-                    this.tags.keep_for(key, digest, this.tag_freshness).await;
+                if let Some(resting) = this.tags.resting(&key).await {
+                    return Ok(resting);
                 }
-                Ok(digest)
+                this.ask(&place, &tag, key).await
             }
         };
-        self.resolutions.run(key, work).await.unwrap_or(Err(ContentError::Lost))
+        let resolved = self.resolutions.run(key, work).await.unwrap_or(Err(ContentError::Lost))?;
+        if resolved.stale.is_some() {
+            metrics::counter!("countersign_stale_tags_total").increment(1);
+        }
+        Ok(resolved)
+    }
+
+    /// The digest that a tag means now, never what it meant before.
+    ///
+    /// # Errors
+    /// As [`Content::resolve`].
+    pub async fn resolve_now(&self, place: &Place, tag: &Tag) -> Result<Digest, ContentError> {
+        Ok(place.upstream.resolve(&place.name.repository, tag).await?)
+    }
+
+    async fn ask(&self, place: &Place, tag: &Tag, key: TagKey) -> Result<Resolved, ContentError> {
+        let error = match place.upstream.resolve(&place.name.repository, tag).await {
+            Ok(digest) => return Ok(self.tags.confirmed(key, digest).await),
+            Err(error) => error,
+        };
+        match &error {
+            FetchError::Unavailable(_) | FetchError::TooManyRequests { .. } => {
+                if let Some(stale) = self.tags.unconfirmed(&key).await {
+                    let error = with_causes(&error);
+                    tracing::warn!(image = %place.name, %tag, %error, "a tag is what it last meant");
+                    return Ok(stale);
+                }
+            }
+            FetchError::NotFound => self.tags.gone(&key).await,
+            FetchError::Unauthorized => self.forget(place).await,
+            FetchError::WrongContent(_) | FetchError::TooLarge { .. } | FetchError::Refused(_) => {}
+        }
+        Err(error.into())
+    }
+
+    /// Forgets what is known of a repository, because its registry gives it to us no more: what its tags mean, which
+    /// manifests it has, and what those link to. Bytes stay; nobody is led to them by this repository.
+    async fn forget(&self, place: &Place) {
+        tracing::warn!(image = %place.name, "the registry refuses access, so what is known of this repository is forgotten");
+        self.tags.forget(&place.name).await;
+        self.members.purge(&KeyBytes::of(&place.name)).await;
+        self.links.purge_scope(&scope(place)).await;
+        for (key, _) in &self.recent {
+            if key.0 == place.name {
+                self.recent.invalidate(&*key).await;
+            }
+        }
     }
 
     /// A manifest of this repository, if it is in memory.
@@ -229,6 +269,9 @@ impl Content {
                 return Ok(known);
             }
             let fetched = this.fetch(&place, digest).await;
+            if let Err(ContentError::Fetch(FetchError::Unauthorized)) = &fetched {
+                this.forget(&place).await;
+            }
             if let Err(error) = &fetched {
                 let error = with_causes(error);
                 tracing::warn!(image = %place.name, %digest, %error, "a manifest could not be had");
@@ -271,6 +314,7 @@ impl Known {
         let head = Head {
             media_type: header_value(manifest.media_type().as_str()),
             digest: header_value(&content.digest().to_string()),
+            entity_tag: entity_tag(content.digest()),
         };
         Ok(Self { content, manifest, judged, artefact, head, linked_at: AtomicU64::new(0) })
     }

@@ -1,7 +1,7 @@
 //! What is counted. Handles are registered once; no name, digest or tenant's text is ever a label.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
@@ -9,7 +9,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use policies::{Facts, Finding, PolicySet, Verdict};
 
 use crate::admission::Act;
+use crate::kubernetes::Standing;
 use crate::material::MaterialList;
+use crate::place::Unrouted;
 use crate::pull::Kind;
 use crate::undecided::Undecided;
 use crate::verdicts::Source;
@@ -28,6 +30,8 @@ pub struct Metrics {
     validate_seconds: Histogram,
     validate_allowed: Counter,
     verification_seconds: Histogram,
+    canary_pulls: Counter,
+    canary_reviews: Counter,
 }
 
 /// How trust roots from repositories are, in seconds since 1970 where they are times.
@@ -77,6 +81,9 @@ impl Metrics {
                 "countersign_reviews_total", "act" => Act::Validate.as_str(), "allowed" => "true"
             ),
             verification_seconds: histogram!("countersign_verification_seconds"),
+            // There from the start, so that their staying at nought can be seen.
+            canary_pulls: counter!("countersign_canary_denials_total", "door" => "pull"),
+            canary_reviews: counter!("countersign_canary_denials_total", "door" => "admission"),
         })
     }
 
@@ -91,6 +98,19 @@ impl Metrics {
         let status = status.as_str().to_owned();
         counter!("countersign_pulls_total", "kind" => kind.as_str(), "status" => status, "source" => source)
             .increment(1);
+    }
+
+    /// A pull went nowhere.
+    pub fn unrouted(&self, why: &Unrouted) {
+        match why {
+            Unrouted::Canary => self.canary_pulls.increment(1),
+            Unrouted::UnknownUpstream(_) | Unrouted::NoUpstream | Unrouted::Contradiction { .. } => {}
+        }
+    }
+
+    /// A review asked for a canary.
+    pub fn canary_reviewed(&self) {
+        self.canary_reviews.increment(1);
     }
 
     /// A review was answered.
@@ -168,6 +188,20 @@ impl Metrics {
         }
     }
 
+    /// How the policies of a cluster stand.
+    pub(crate) fn synced(&self, standing: &Standing, heard: Option<SystemTime>) {
+        for (name, is) in [
+            ("current", *standing == Standing::Current),
+            ("stale", matches!(standing, Standing::Stale(..))),
+            ("missing", matches!(standing, Standing::Missing(_))),
+        ] {
+            metrics::gauge!("countersign_policies_standing", "is" => name).set(if is { 1.0 } else { 0.0 });
+        }
+        if let Some(heard) = heard.and_then(|heard| heard.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+            metrics::gauge!("countersign_policies_heard_timestamp_seconds").set(heard.as_secs_f64());
+        }
+    }
+
     /// New policies were loaded, or refused.
     pub fn reloaded(&self, outcome: Result<&PolicySet, ()>) {
         if let Ok(policies) = outcome {
@@ -198,6 +232,11 @@ fn describe() {
         "countersign_pulls_total",
         "Requests at the pull door, by how far back the answer came from"
     );
+    describe_counter!(
+        "countersign_stale_tags_total",
+        "Tags that were taken for what they last meant, because their registry could not be asked"
+    );
+    describe_counter!("countersign_streams_cut_total", "Downloads that were cut because of a revocation");
     describe_histogram!("countersign_admission_seconds", Unit::Seconds, "Time to answer an admission review");
     describe_counter!("countersign_reviews_total", "Admission reviews answered");
     describe_histogram!("countersign_verification_seconds", Unit::Seconds, "Time to check one signature");
@@ -205,6 +244,10 @@ fn describe() {
     describe_counter!("countersign_verdicts_total", "Images judged anew, by verdict");
     describe_counter!("countersign_discoveries_total", "Registries asked for signatures, by what was found");
     describe_counter!("countersign_undecided_total", "Reviews denied because the answer could not be told");
+    describe_counter!(
+        "countersign_canary_denials_total",
+        "Requests for a canary that were denied: the sign that nodes which try to pull it are guarded"
+    );
     describe_counter!("countersign_reloads_total", "Times that policies and trust roots were read");
     describe_counter!(
         "countersign_trust_refresh_failures_total",
@@ -222,6 +265,14 @@ fn describe() {
     metrics::describe_gauge!(
         "countersign_trust_root_ends_timestamp_seconds",
         "When the first trust root can vouch for nothing new any more"
+    );
+    metrics::describe_gauge!(
+        "countersign_policies_standing",
+        "How the policies of the cluster stand: current, stale because the API server cannot be heard, or missing"
+    );
+    metrics::describe_gauge!(
+        "countersign_policies_heard_timestamp_seconds",
+        "When the API server last said which policies there are"
     );
     metrics::describe_gauge!("countersign_policies", "Policies in force");
     metrics::describe_gauge!(

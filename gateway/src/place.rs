@@ -1,11 +1,13 @@
 //! Where an image is: a name, and the registry that we may ask for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use oci::{Host, Name, Repository};
 use thiserror::Error;
 use upstream::Upstream;
+
+use crate::hostname::Hostname;
 
 /// A repository in an upstream that is configured.
 #[derive(Clone)]
@@ -20,8 +22,13 @@ pub struct Place {
 #[derive(Default)]
 pub struct Upstreams {
     by_name: HashMap<Host, Arc<Upstream>>,
+    by_hostname: HashMap<Hostname, Arc<Upstream>>,
     default: Option<Host>,
+    canaries: HashSet<Name>,
 }
+
+/// The repository that is the canary in every registry, and under the gateway's own address: see docs/nodes.md.
+pub(crate) const CANARY: &str = "countersign/canary";
 
 /// Why a pull goes nowhere.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -32,20 +39,23 @@ pub enum Unrouted {
     /// Neither `ns` nor the path names a registry, and there is no default.
     #[error("the request names no registry: prefix the repository with one, or add ?ns=")]
     NoUpstream,
-    /// `ns` and the path name two different upstreams.
-    #[error("ns names {ns}, the path names {path}")]
+    /// `ns`, or the host name that was called, and the path name two different upstreams.
+    #[error("the request is for {named}, and its path names {path}")]
     Contradiction {
-        /// What `ns` says.
-        ns: Host,
+        /// What `ns` or the host name says.
+        named: Host,
         /// What the path says.
         path: Host,
     },
+    /// The image is one that is always denied, and that no registry is ever asked for.
+    #[error("this is the canary, which is always denied: whoever has pulled it went round this gateway")]
+    Canary,
 }
 
 impl Upstreams {
     /// The upstreams under their own names; `alias` adds others.
     pub fn new(default: Option<Host>) -> Self {
-        Self { by_name: HashMap::new(), default }
+        Self { by_name: HashMap::new(), by_hostname: HashMap::new(), default, canaries: HashSet::new() }
     }
 
     /// Adds an upstream under its own name and its aliases.
@@ -53,6 +63,33 @@ impl Upstreams {
         for name in std::iter::once(upstream.host()).chain(aliases) {
             self.by_name.insert(name.clone(), upstream.clone());
         }
+    }
+
+    /// Makes an upstream what is meant where the gateway is called by these names.
+    pub fn call(&mut self, upstream: &Arc<Upstream>, hostnames: &[Hostname]) {
+        for hostname in hostnames {
+            self.by_hostname.insert(hostname.clone(), upstream.clone());
+        }
+    }
+
+    /// Makes an image a canary. Upstreams are added first: a canary has one name too, whatever it is called by.
+    pub fn deny(&mut self, name: &Name) {
+        let canonical = self.canonical(name);
+        self.canaries.insert(canonical);
+    }
+
+    /// Whether an image is a canary, by whatever name: in a registry, or below the gateway's own address.
+    pub fn is_canary(&self, name: &Name) -> bool {
+        let below = || {
+            let (first, rest) = name.repository.split_first()?;
+            Some(place(self.find(&first.parse().ok()?)?, rest).name)
+        };
+        self.denies(&self.canonical(name)) || below().is_some_and(|name| self.denies(&name))
+    }
+
+    /// The same of a name that is canonical.
+    fn denies(&self, name: &Name) -> bool {
+        is_reserved(&name.repository) || (!self.canaries.is_empty() && self.canaries.contains(name))
     }
 
     /// The upstream of this name, if there is one.
@@ -68,49 +105,78 @@ impl Upstreams {
         }
     }
 
-    /// The place that an image's name means, if its registry is configured.
+    /// The place that an image's name means, if its registry is configured. A canary is nowhere, so that nothing can
+    /// ask for one.
     pub fn place(&self, name: &Name) -> Option<Place> {
-        self.find(&name.host).map(|upstream| place(upstream, name.repository.clone()))
+        let place = self.find(&name.host).map(|upstream| place(upstream, name.repository.clone()));
+        place.filter(|place| !self.denies(&place.name))
     }
 
-    /// The place that a pull means. `ns` wins; a path prefix that says the same is dropped; without `ns` the prefix
-    /// decides, else the default.
-    pub fn route(&self, ns: Option<&str>, repository: &Repository) -> Result<Place, Unrouted> {
+    /// The place that a pull means. `ns` wins, then the host name that was called, if it is one upstream's; a path
+    /// prefix that says the same is dropped. Without either the prefix decides, else the default. A canary is nowhere.
+    pub fn route(
+        &self,
+        ns: Option<&str>,
+        called: Option<&Hostname>,
+        repository: &Repository,
+    ) -> Result<Place, Unrouted> {
+        // Before anything else: a node may ask for it in the name of a registry that is none of the upstreams.
+        if is_reserved(repository) {
+            return Err(Unrouted::Canary);
+        }
+        let place = self.route_to_upstream(ns, called, repository)?;
+        if self.denies(&place.name) { Err(Unrouted::Canary) } else { Ok(place) }
+    }
+
+    fn route_to_upstream(
+        &self,
+        ns: Option<&str>,
+        called: Option<&Hostname>,
+        repository: &Repository,
+    ) -> Result<Place, Unrouted> {
         let prefix = repository.split_first().and_then(|(first, rest)| {
             let host = first.parse::<Host>().ok()?;
             self.find(&host).map(|upstream| (host, upstream, rest))
         });
-        match (ns, prefix) {
-            (Some(ns), prefix) => self.route_by_ns(ns, prefix, repository),
+        let named = match (ns, called.and_then(|called| self.by_hostname.get(called))) {
+            (Some(ns), _) => Some(self.named(ns)?),
+            (None, called) => called,
+        };
+        match (named, prefix) {
+            (Some(upstream), Some((_, other, rest))) if Arc::ptr_eq(other, upstream) => {
+                Ok(place(upstream, rest))
+            }
+            (Some(upstream), Some((path, ..))) => {
+                Err(Unrouted::Contradiction { named: upstream.host().clone(), path })
+            }
+            (Some(upstream), None) => Ok(place(upstream, repository.clone())),
             (None, Some((_, upstream, rest))) => Ok(place(upstream, rest)),
-            (None, None) => match (&self.default, repository.split_first()) {
-                (Some(default), _) => {
-                    let upstream = self.find(default).ok_or(Unrouted::NoUpstream)?;
-                    Ok(place(upstream, repository.clone()))
-                }
-                (None, Some((first, _))) if first.contains('.') => {
-                    Err(Unrouted::UnknownUpstream(first.to_owned()))
-                }
-                (None, _) => Err(Unrouted::NoUpstream),
-            },
+            (None, None) => self.default_place(repository),
         }
     }
 
-    fn route_by_ns(
-        &self,
-        ns: &str,
-        prefix: Option<(Host, &Arc<Upstream>, Repository)>,
-        repository: &Repository,
-    ) -> Result<Place, Unrouted> {
-        let unknown = || Unrouted::UnknownUpstream(ns.chars().take(255).collect());
-        let host = ns.to_ascii_lowercase().parse::<Host>().map_err(|_| unknown())?;
-        let upstream = self.find(&host).ok_or_else(unknown)?;
-        match prefix {
-            Some((_, other, rest)) if Arc::ptr_eq(other, upstream) => Ok(place(upstream, rest)),
-            Some((path, _, _)) => Err(Unrouted::Contradiction { ns: host, path }),
-            None => Ok(place(upstream, repository.clone())),
+    fn named(&self, ns: &str) -> Result<&Arc<Upstream>, Unrouted> {
+        let host = ns.to_ascii_lowercase().parse::<Host>().ok();
+        let upstream = host.and_then(|host| self.find(&host));
+        upstream.ok_or_else(|| Unrouted::UnknownUpstream(ns.chars().take(255).collect()))
+    }
+
+    fn default_place(&self, repository: &Repository) -> Result<Place, Unrouted> {
+        match (&self.default, repository.split_first()) {
+            (Some(default), _) => {
+                let upstream = self.find(default).ok_or(Unrouted::NoUpstream)?;
+                Ok(place(upstream, repository.clone()))
+            }
+            (None, Some((first, _))) if first.contains('.') => {
+                Err(Unrouted::UnknownUpstream(first.to_owned()))
+            }
+            (None, _) => Err(Unrouted::NoUpstream),
         }
     }
+}
+
+fn is_reserved(repository: &Repository) -> bool {
+    repository.as_str() == CANARY
 }
 
 fn place(upstream: &Arc<Upstream>, repository: Repository) -> Place {
@@ -130,20 +196,28 @@ mod tests {
         for (host, aliases) in [("docker.io", vec![]), ("ghcr.io", vec!["mirror.example".parse().unwrap()])] {
             let host: Host = host.parse().unwrap();
             let settings = upstream::Settings::new(host.clone(), "http://127.0.0.1:1".parse().unwrap());
-            upstreams.add(&Arc::new(Upstream::new(settings).unwrap()), &aliases);
+            let upstream = Arc::new(Upstream::new(settings).unwrap());
+            upstreams.add(&upstream, &aliases);
+            if upstream.host().as_str() == "ghcr.io" {
+                upstreams.call(&upstream, &[hostname("ghcr.mirror.example")]);
+            }
         }
         upstreams
     }
 
+    fn hostname(text: &str) -> Hostname {
+        text.parse().unwrap()
+    }
+
     #[track_caller]
     fn routes(default: Option<&str>, ns: Option<&str>, repository: &str, to: &str) {
-        let place = upstreams(default).route(ns, &repository.parse().unwrap()).unwrap();
+        let place = upstreams(default).route(ns, None, &repository.parse().unwrap()).unwrap();
         assert_eq!(place.name.to_string(), to, "{ns:?} {repository:?}");
     }
 
     #[track_caller]
     fn refuses(default: Option<&str>, ns: Option<&str>, repository: &str) -> Unrouted {
-        upstreams(default).route(ns, &repository.parse().unwrap()).err().unwrap()
+        upstreams(default).route(ns, None, &repository.parse().unwrap()).err().unwrap()
     }
 
     #[test]
@@ -162,6 +236,21 @@ mod tests {
         routes(Some("docker.io"), None, "nginx", "index.docker.io/library/nginx");
         routes(Some("docker.io"), None, "ghcr.io/acme/app", "ghcr.io/acme/app");
         assert_eq!(refuses(None, None, "acme/app"), Unrouted::NoUpstream);
+    }
+
+    #[test]
+    fn a_host_name_of_ones_own_is_as_good_as_a_prefix_and_gives_way_to_ns() {
+        let upstreams = upstreams(Some("docker.io"));
+        let at = |called: &str, ns, repository: &str| {
+            let place = upstreams.route(ns, Some(&hostname(called)), &repository.parse().unwrap());
+            place.map(|place| place.name.to_string())
+        };
+        let ghcr = "ghcr.mirror.example";
+        assert_eq!(at(ghcr, None, "acme/app").unwrap(), "ghcr.io/acme/app");
+        assert_eq!(at(ghcr, None, "ghcr.io/acme/app").unwrap(), "ghcr.io/acme/app");
+        assert_eq!(at(ghcr, Some("docker.io"), "nginx").unwrap(), "index.docker.io/library/nginx");
+        assert!(matches!(at(ghcr, None, "docker.io/nginx"), Err(Unrouted::Contradiction { .. })));
+        assert_eq!(at("other.example", None, "nginx").unwrap(), "index.docker.io/library/nginx");
     }
 
     #[test]
@@ -190,5 +279,43 @@ mod tests {
         let upstreams = upstreams(None);
         assert_eq!(upstreams.canonical(&name("mirror.example/acme/app")), name("ghcr.io/acme/app"));
         assert_eq!(upstreams.canonical(&name("other.example/acme/app")), name("other.example/acme/app"));
+    }
+
+    #[test]
+    fn a_canary_is_nowhere_by_whatever_name() {
+        let name = |text: &str| text.parse::<oci::Reference>().unwrap().name().clone();
+        let mut upstreams = upstreams(Some("docker.io"));
+        upstreams.deny(&name("mirror.example/acme/sentinel"));
+        upstreams.deny(&name("hello-world"));
+        for (ns, repository) in [
+            (None, "countersign/canary"),
+            (None, "ghcr.io/countersign/canary"),
+            (None, "mirror.example/acme/sentinel"),
+            (None, "hello-world"),
+            (None, "docker.io/library/hello-world"),
+            (Some("docker.io"), "library/hello-world"),
+            (Some("ghcr.io"), "acme/sentinel"),
+            (Some("ghcr.io"), "ghcr.io/acme/sentinel"),
+            (Some("evil.example"), "countersign/canary"),
+        ] {
+            let routed = upstreams.route(ns, None, &repository.parse().unwrap()).err();
+            assert_eq!(routed, Some(Unrouted::Canary), "{ns:?} {repository}");
+        }
+        for text in [
+            "ghcr.io/countersign/canary",
+            "mirror.example/countersign/canary",
+            "gateway:5000/countersign/canary",
+            "gateway:5000/mirror.example/acme/sentinel",
+            "gateway:5000/docker.io/hello-world",
+            "registry-1.docker.io/library/hello-world",
+        ] {
+            assert!(upstreams.is_canary(&name(text)), "{text}");
+            assert!(upstreams.place(&name(text)).is_none(), "{text}");
+        }
+        for text in
+            ["ghcr.io/acme/app", "ghcr.io/acme/countersign/canary", "ghcr.io/countersign/canary2", "nginx"]
+        {
+            assert!(!upstreams.is_canary(&name(text)), "{text}");
+        }
     }
 }

@@ -1,24 +1,34 @@
 //! The pull door: a registry that serves what policies allow.
 
+mod accept;
 mod blob;
+mod conditional;
+mod cut;
 mod gate;
+mod query;
 mod range;
+mod referrers;
 mod refusal;
 mod respond;
+mod tags;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use oci::{Endpoint, TagOrDigest};
+use oci::{Digest, Endpoint, Repository, TagOrDigest};
 
-use crate::content::Content;
+use crate::content::{Content, ContentError, Known};
 use crate::decision::{Decision, Decisions};
+use crate::hostname::Hostname;
 use crate::metrics::Metrics;
 use crate::place::{Place, Upstreams};
 use crate::reply::{Body, whole};
+use crate::tags::Resolved;
 use crate::verdicts::Source;
 
+use self::query::Query;
+pub(crate) use cut::Revocations;
 pub(crate) use gate::{Gate, Ground, Permit};
 pub(crate) use refusal::Refusal;
 
@@ -28,16 +38,19 @@ pub(crate) struct PullDoor {
     content: Arc<Content>,
     upstreams: Arc<Upstreams>,
     decisions: Arc<Decisions>,
+    revocations: Revocations,
     metrics: Arc<Metrics>,
 }
 
-/// How a manifest or a blob was asked for.
+/// How something of a repository was asked for.
 struct Pull<'a> {
     place: Place,
+    /// The repository as the client spells it, with whatever stands before it.
+    name: &'a Repository,
+    path: &'a str,
+    query: Query<'a>,
     head: bool,
     headers: &'a HeaderMap,
-    /// Whether the registry was named by `ns`, which is then echoed as `OCI-Namespace`.
-    by_namespace: bool,
     decision: Decision,
 }
 
@@ -58,6 +71,10 @@ pub enum Kind {
     Manifest,
     /// A blob.
     Blob,
+    /// The tags of a repository.
+    Tags,
+    /// What refers to a manifest.
+    Referrers,
     /// Anything else.
     Other,
 }
@@ -69,6 +86,8 @@ impl Kind {
             Self::Base => "base",
             Self::Manifest => "manifest",
             Self::Blob => "blob",
+            Self::Tags => "tags",
+            Self::Referrers => "referrers",
             Self::Other => "other",
         }
     }
@@ -81,9 +100,10 @@ impl PullDoor {
         content: Arc<Content>,
         upstreams: Arc<Upstreams>,
         decisions: Arc<Decisions>,
+        revocations: Revocations,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { gate, content, upstreams, decisions, metrics }
+        Self { gate, content, upstreams, decisions, revocations, metrics }
     }
 
     /// Answers one request. Dropping the future ends nothing that others wait for.
@@ -111,31 +131,18 @@ impl PullDoor {
             Ok(endpoint) => endpoint,
             Err(error) => return refused(Kind::Other, &Refusal::Endpoint(error)),
         };
-        let (kind, answered) = match endpoint {
+        let (kind, name) = match &endpoint {
             Endpoint::Base => {
                 return Outcome { response: base(), kind: Kind::Base, reason: "base", source: None };
             }
-            Endpoint::Manifest(name, version) => (
-                Kind::Manifest,
-                match self.pull(request, &name, decision) {
-                    Ok(pull) => self.manifest(&pull, version).await,
-                    Err(refusal) => Err(refusal),
-                },
-            ),
-            Endpoint::Blob(name, digest) => (
-                Kind::Blob,
-                match self.pull(request, &name, decision) {
-                    Ok(pull) => self.blob(&pull, digest).await,
-                    Err(refusal) => Err(refusal),
-                },
-            ),
-            Endpoint::Referrers(..) => (
-                Kind::Other,
-                Err(Refusal::NotOffered(
-                    "the referrers API is not offered; use the fallback tag of the digest",
-                )),
-            ),
-            Endpoint::Tags(_) => (Kind::Other, Err(Refusal::NotOffered("tags are not listed here"))),
+            Endpoint::Manifest(name, _) => (Kind::Manifest, name),
+            Endpoint::Blob(name, _) => (Kind::Blob, name),
+            Endpoint::Referrers(name, _) => (Kind::Referrers, name),
+            Endpoint::Tags(name) => (Kind::Tags, name),
+        };
+        let answered = match self.pull(request, name, decision) {
+            Ok(pull) => self.content(&pull, &endpoint).await,
+            Err(refusal) => Err(refusal),
         };
         match answered {
             Ok((response, reason, source)) => Outcome { response, kind, reason, source: Some(source) },
@@ -146,58 +153,75 @@ impl PullDoor {
     fn pull<'a, B>(
         &self,
         request: &'a Request<B>,
-        name: &oci::Repository,
+        name: &'a Repository,
         decision: Decision,
     ) -> Result<Pull<'a>, Refusal> {
-        let namespace = namespace(request.uri().query().unwrap_or_default())?;
-        let ns = namespace.as_deref();
-        let place = self.upstreams.route(ns, name).map_err(Refusal::Unrouted)?;
+        let query = Query::parse(request.uri().query().unwrap_or_default())?;
+        let called = Hostname::called(request);
+        let routed = self.upstreams.route(query.namespace(), called.as_ref(), name);
+        let place = routed.inspect_err(|why| self.metrics.unrouted(why)).map_err(Refusal::Unrouted)?;
         Ok(Pull {
             place,
+            name,
+            path: request.uri().path(),
+            query,
             head: request.method() == Method::HEAD,
             headers: request.headers(),
-            by_namespace: namespace.is_some(),
             decision,
         })
+    }
+
+    async fn content(
+        &self,
+        pull: &Pull<'_>,
+        endpoint: &Endpoint,
+    ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
+        match endpoint {
+            Endpoint::Manifest(_, version) => self.manifest(pull, version).await,
+            Endpoint::Blob(_, digest) => self.blob(pull, *digest).await,
+            Endpoint::Referrers(_, digest) => {
+                Ok((self.referrers(pull, *digest).await?, "list", Source::Registry))
+            }
+            Endpoint::Tags(_) => Ok((self.tags(pull).await?, "list", Source::Registry)),
+            Endpoint::Base => Ok((base(), "base", Source::Memory)),
+        }
     }
 
     async fn manifest(
         &self,
         pull: &Pull<'_>,
-        version: TagOrDigest,
+        version: &TagOrDigest,
     ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
-        let digest = match &version {
-            TagOrDigest::Digest(digest) => *digest,
+        let resolved = match version {
+            TagOrDigest::Digest(digest) => Resolved { digest: *digest, stale: None },
             TagOrDigest::Tag(tag) => self.content.resolve(&pull.place, tag).await?,
         };
-        let (known, source) = match self.content.manifest_in_memory(&pull.place, digest).await {
-            Some(known) => (known, Source::Memory),
-            None => (self.content.manifest(&pull.place, digest).await?, Source::Registry),
-        };
-        let permit = self.gate.manifest(&pull.place, &version, &known).await?;
+        let (mut known, mut source) = self.known(pull, resolved.digest).await?;
+        if let TagOrDigest::Tag(tag) = version
+            && let Some(images) = accept::instead_of(known.manifest.media_type(), pull.headers)
+        {
+            let (upstream, repository) = (&pull.place.upstream, &pull.place.name.repository);
+            let resolved = upstream.resolve_image(repository, tag, images).await;
+            (known, source) = self.known(pull, resolved.map_err(ContentError::Fetch)?).await?;
+        }
+        let permit = self.gate.manifest(&pull.place, version, &known).await?;
         // Links that nobody used leave in time, and this client is about to use them.
         self.content.link(&pull.place, &known).await;
         let source = if source == Source::Memory { permit.source() } else { source };
         let reason = respond::reason(&permit);
-        Ok((respond::manifest(pull, &known, permit, source, self.gate.no_match()), reason, source))
+        let mut response = respond::manifest(pull, &known, permit, source, self.gate.no_match());
+        if let Some(age) = resolved.stale {
+            respond::mark_stale(&mut response, age);
+        }
+        Ok((response, reason, source))
     }
-}
 
-/// `ns`, once. A second one, or one that needs decoding beyond what a host can need, is refused rather than guessed at.
-fn namespace(query: &str) -> Result<Option<String>, Refusal> {
-    let mut values = query.split('&').filter_map(|pair| pair.strip_prefix("ns="));
-    let first = values.next();
-    if values.next().is_some() {
-        return Err(Refusal::Query("ns is given twice"));
+    async fn known(&self, pull: &Pull<'_>, digest: Digest) -> Result<(Arc<Known>, Source), ContentError> {
+        match self.content.manifest_in_memory(&pull.place, digest).await {
+            Some(known) => Ok((known, Source::Memory)),
+            None => Ok((self.content.manifest(&pull.place, digest).await?, Source::Registry)),
+        }
     }
-    first
-        .map(|value| {
-            percent_encoding::percent_decode_str(value)
-                .decode_utf8()
-                .map(std::borrow::Cow::into_owned)
-                .map_err(|_| Refusal::Query("ns is not UTF-8"))
-        })
-        .transpose()
 }
 
 fn base() -> Response<Body> {
@@ -232,19 +256,5 @@ fn log<B>(request: &Request<B>, outcome: &Outcome, decision: Decision, started: 
         event!(tracing::Level::WARN);
     } else {
         event!(tracing::Level::INFO);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ns_is_given_once_or_not_at_all() {
-        assert_eq!(namespace("").unwrap(), None);
-        assert_eq!(namespace("ns=ghcr.io").unwrap().as_deref(), Some("ghcr.io"));
-        assert_eq!(namespace("a=b&ns=localhost%3A5000").unwrap().as_deref(), Some("localhost:5000"));
-        assert!(namespace("ns=a&ns=b").is_err());
-        assert!(namespace("ns=%ff").is_err());
     }
 }

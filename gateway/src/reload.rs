@@ -6,8 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use oci::Digest;
+use policies::Problem;
+use tokio::sync::watch;
 
 use crate::config::{Config, TrustSource};
+use crate::kubernetes::Cluster;
 use crate::metrics::Metrics;
 use crate::remote::RemoteFiles;
 use crate::rules::{Rules, listed};
@@ -19,13 +23,22 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How often they are read even if nothing seems to have changed: not every file system keeps exact times.
 const EVERY: u32 = 60;
 
+/// What is in force, and who is told of changes.
+pub(crate) struct InForce {
+    /// Policies, revocations and trust roots.
+    pub(crate) rules: Arc<ArcSwap<Rules>>,
+    /// The digest of the revocations among them. It changes after they do.
+    pub(crate) revocations: watch::Sender<Digest>,
+}
+
 /// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a
 /// trust root has come, or a file that a policy names.
 pub(crate) async fn watch(
     config: Config,
-    rules: Arc<ArcSwap<Rules>>,
+    in_force: InForce,
     repositories: Arc<Repositories>,
     remote: Arc<RemoteFiles>,
+    cluster: Option<Arc<Cluster>>,
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()>,
 ) {
@@ -38,6 +51,7 @@ pub(crate) async fn watch(
             () = tokio::time::sleep(INTERVAL) => false,
             () = repositories.arrived() => true,
             () = remote.arrived() => true,
+            () = changed(cluster.as_ref()) => true,
         };
         let now = {
             let config = config.clone();
@@ -49,14 +63,18 @@ pub(crate) async fn watch(
             continue;
         }
         let (config, followed, named) = (config.clone(), repositories.clone(), remote.clone());
-        let load = move || Rules::load(&config, &followed, &named);
+        let objects = cluster.clone();
+        let load = move || match objects {
+            None => Rules::load(&config, &followed, &named).map(|rules| (rules, Vec::new())),
+            Some(objects) => objects.load(&config, &followed, &named),
+        };
         let Ok(loaded) = tokio::task::spawn_blocking(load).await else {
             continue;
         };
         complaint = match loaded {
-            Ok(loaded) => {
-                replace(&rules, loaded, &metrics);
-                None
+            Ok((loaded, problems)) => {
+                replace(&in_force, loaded, &metrics);
+                deplore(&problems, complaint)
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
         };
@@ -86,8 +104,14 @@ fn mark(path: PathBuf) -> Option<Mark> {
     Some((path, file.modified().ok(), file.len(), file.ino()))
 }
 
-fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
-    if loaded.revision() == rules.load().revision() {
+fn replace(in_force: &InForce, loaded: Rules, metrics: &Metrics) {
+    let (before, now) = (in_force.rules.load().in_force(), loaded.in_force());
+    if loaded.revision() == in_force.rules.load().revision() && before.is_ok() == now.is_ok() {
+        return;
+    }
+    if let Err(why) = now {
+        tracing::warn!(%why, "nothing is allowed");
+        in_force.rules.store(Arc::new(loaded));
         return;
     }
     metrics.reloaded(Ok(&loaded.policies));
@@ -95,7 +119,28 @@ fn replace(rules: &ArcSwap<Rules>, loaded: Rules, metrics: &Metrics) {
         tracing::warn!(policy, why, "a policy cannot be used, and denies what it speaks of");
     }
     tracing::info!(policies = loaded.policies.len(), revision = %loaded.revision(), "new rules are in force");
-    rules.store(Arc::new(loaded));
+    let revoked = loaded.policies.revoked();
+    in_force.rules.store(Arc::new(loaded));
+    in_force.revocations.send_if_modified(|before| std::mem::replace(before, revoked) != revoked);
+}
+
+/// Resolves once the objects of a cluster are to be read again.
+async fn changed(cluster: Option<&Arc<Cluster>>) {
+    match cluster {
+        Some(cluster) => cluster.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says once what is wrong with objects, each of which denies what it speaks of.
+fn deplore(problems: &[Problem], before: Option<String>) -> Option<String> {
+    let all = problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n");
+    if before.as_ref() != Some(&all) {
+        for problem in problems {
+            tracing::error!(%problem, "a policy is wrong, and denies what it speaks of");
+        }
+    }
+    (!all.is_empty()).then_some(all)
 }
 
 /// Says once what is wrong, not every time that it is read.

@@ -9,6 +9,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
+use oci::Digest;
 use thiserror::Error;
 
 /// What a stream of content can fail with.
@@ -91,4 +92,9 @@ pub(crate) fn header_value(text: &str) -> HeaderValue {
         .take(1024)
         .collect();
     HeaderValue::from_str(&printable).unwrap_or_else(|_| HeaderValue::from_static("?"))
+}
+
+/// The entity tag of the content of a digest: there is no other content with this one.
+pub(crate) fn entity_tag(digest: Digest) -> HeaderValue {
+    header_value(&format!("\"{digest}\""))
 }

@@ -26,6 +26,8 @@ pub struct Rules {
     authority_roots: HashMap<String, Root>,
     reads_requests: bool,
     revision: Digest,
+    /// Why there is nothing to judge by, if so: no image has a verdict then.
+    withheld: Option<Arc<str>>,
 }
 
 /// Why rules were refused. Those before them stay in force.
@@ -90,7 +92,7 @@ impl Rules {
     ) -> Result<Self, RulesError> {
         let files = Files::of(config)?;
         let policies = files.load(config, remote)?;
-        let (default_root, named_roots) = roots(config, &policies, repositories)?;
+        let (default_root, named_roots) = roots(config, &policies, repositories, Twice::Refused)?;
         Self::new(policies, default_root, named_roots)
     }
 
@@ -105,7 +107,7 @@ impl Rules {
         remote: &RemoteFiles,
     ) -> Result<Self, RulesError> {
         let policies = Files::read(files)?.load(config, remote)?;
-        let (default_root, named_roots) = roots(config, &policies, repositories)?;
+        let (default_root, named_roots) = roots(config, &policies, repositories, Twice::Refused)?;
         Self::new(policies, default_root, named_roots)
     }
 
@@ -119,15 +121,60 @@ impl Rules {
         repositories: &Repositories,
         remote: &RemoteFiles,
     ) -> Result<(Self, Vec<Problem>), RulesError> {
-        let files = Files::of(config)?;
+        Self::closed(config, &Files::of(config)?, repositories, remote, Twice::Refused)
+    }
+
+    /// The same of the objects of a cluster, each with where it is from, and of the files of the configured directory, if
+    /// one is. Nobody can take back what a cluster accepted, so here no rules stay in force because others are wrong.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub(crate) fn load_objects(
+        config: &Config,
+        objects: &[(String, Arc<str>)],
+        repositories: &Repositories,
+        remote: &RemoteFiles,
+    ) -> Result<(Self, Vec<Problem>), RulesError> {
+        let mut files = match &config.policies.directory {
+            Some(directory) => Files::read(&listed(directory)?)?,
+            None => Files(Vec::new()),
+        };
+        files.0.extend(objects.iter().map(|(origin, text)| (origin.clone(), text.to_string())));
+        Self::closed(config, &files, repositories, remote, Twice::Missing)
+    }
+
+    fn closed(
+        config: &Config,
+        files: &Files,
+        repositories: &Repositories,
+        remote: &RemoteFiles,
+        twice: Twice,
+    ) -> Result<(Self, Vec<Problem>), RulesError> {
         let (policies, problems) = files.load_closed(config, remote);
-        let (default_root, mut named_roots) = roots(config, &policies, repositories)?;
+        let (default_root, mut named_roots) = roots(config, &policies, repositories, twice)?;
         for name in policies.trust_roots().filter(|name| !named_roots.contains_key(*name)).collect::<Vec<_>>()
         {
             named_roots.insert(name.to_owned(), Root::Missing("it is not configured".to_owned()));
         }
         Ok((Self::new(policies, default_root, named_roots)?, problems))
     }
+
+    /// Rules under which nothing has a verdict, and why.
+    pub(crate) fn withheld(why: impl Into<Arc<str>>) -> Self {
+        let policies = PolicySet::empty();
+        let default_root = Root::Missing("there are no policies".to_owned());
+        let revision = revision(&policies, &default_root, &HashMap::new());
+        Self {
+            policies,
+            default_root,
+            named_roots: HashMap::new(),
+            authority_roots: HashMap::new(),
+            reads_requests: false,
+            revision,
+            withheld: Some(why.into()),
+        }
+    }
+
     /// Rules made of parts that were read already.
     ///
     /// # Errors
@@ -145,7 +192,23 @@ impl Rules {
         let authorities = policies.authorities();
         let authority_roots =
             authorities.map(|pem| (pem.to_owned(), certified_by(pem, &default_root))).collect();
-        Ok(Self { policies, default_root, named_roots, authority_roots, reads_requests, revision })
+        Ok(Self {
+            policies,
+            default_root,
+            named_roots,
+            authority_roots,
+            reads_requests,
+            revision,
+            withheld: None,
+        })
+    }
+
+    /// That there is something to judge by.
+    ///
+    /// # Errors
+    /// [`Undecided::Withheld`].
+    pub(crate) fn in_force(&self) -> Result<(), Undecided> {
+        self.withheld.as_ref().map_or(Ok(()), |why| Err(Undecided::Withheld(why.to_string())))
     }
 
     /// The digest of everything in here. Whatever was judged under another revision is judged anew, from facts.
@@ -192,6 +255,14 @@ impl Rules {
         all.filter(|(_, root)| matches!(root, Root::Missing(_))).map(|(name, _)| name).collect()
     }
 
+    /// The named trust roots that are not there, and why.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.named_roots.iter().filter_map(|(name, root)| match root {
+            Root::Missing(why) => Some((name.as_str(), why.as_str())),
+            Root::Usable(_) => None,
+        })
+    }
+
     /// The trust root that a policy means.
     pub fn trust_root(&self, root: &TrustRootRef) -> Option<&Root> {
         match root {
@@ -218,13 +289,23 @@ fn roots(
     config: &Config,
     policies: &PolicySet,
     repositories: &Repositories,
+    twice: Twice,
 ) -> Result<(Root, HashMap<String, Root>), RulesError> {
     let default_root = trust_root("trust.root", &config.trust.root, repositories)?;
     let named = config.trust.roots.iter().map(|(name, source)| {
         Ok((name.clone(), trust_root(&format!("trust.roots.{name}"), source, repositories)?))
     });
     let named = named.collect::<Result<HashMap<_, _>, RulesError>>()?;
-    Ok((default_root, with_objects(policies, named, repositories)?))
+    Ok((default_root, with_objects(policies, named, repositories, twice)?))
+}
+
+/// What becomes of a trust root that is both configured and an object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Twice {
+    /// All rules are refused.
+    Refused,
+    /// Neither is used.
+    Missing,
 }
 
 /// Adds the trust roots that are written beside the policies. One that cannot be used is missing, and takes no other
@@ -236,12 +317,16 @@ fn with_objects(
     policies: &PolicySet,
     mut roots: HashMap<String, Root>,
     repositories: &Repositories,
+    twice: Twice,
 ) -> Result<HashMap<String, Root>, RulesError> {
     for object in policies.trust_root_objects() {
-        if roots.contains_key(&*object.name) {
-            return Err(RulesError::TwiceNamed(object.name.to_string()));
-        }
-        let root = trust::root_of(object, repositories).unwrap_or_else(Root::Missing);
+        let root = match (roots.contains_key(&*object.name), twice) {
+            (false, _) => trust::root_of(object, repositories).unwrap_or_else(Root::Missing),
+            (true, Twice::Refused) => return Err(RulesError::TwiceNamed(object.name.to_string())),
+            (true, Twice::Missing) => {
+                Root::Missing(RulesError::TwiceNamed(object.name.to_string()).to_string())
+            }
+        };
         roots.insert(object.name.to_string(), root);
     }
     repositories.keep_only(&roots.keys().cloned().chain([DEFAULT.to_owned()]).collect());

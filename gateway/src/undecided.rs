@@ -24,6 +24,9 @@ pub enum Undecided {
     /// Signatures would be in a registry that this gateway does not ask.
     #[error("{0} is none of the registries that this gateway asks")]
     NoUpstream(Host),
+    /// There are no policies to judge by, or none that can be believed still: why.
+    #[error("{0}")]
+    Withheld(String),
     /// A policy rests on a trust root that is not there: its name, and why.
     #[error("trust root {0}")]
     NoTrustRoot(String),
@@ -46,6 +49,7 @@ impl Undecided {
             Self::Beyond(_) => "signatures-beyond-limits",
             Self::Manifest(_) => "manifest-unreadable",
             Self::NoUpstream(_) => "unknown-registry",
+            Self::Withheld(_) => "policies-withheld",
             Self::NoTrustRoot(_) => "unknown-trust-root",
             Self::Program(_) => "program",
             Self::Deadline => "deadline",

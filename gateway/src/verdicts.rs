@@ -151,7 +151,10 @@ impl Verdicts {
         no_match: NoMatch,
         request: &Request,
     ) -> Option<Ruling> {
-        let key = VerdictKey::new(&self.rules.load(), name, digest, no_match, request);
+        let rules = self.rules.load();
+        rules.in_force().ok()?;
+        let key = VerdictKey::new(&rules, name, digest, no_match, request);
+        drop(rules);
         let remembered = self.remembered.get(&key).await?;
         let holds = remembered.until.is_none_or(|until| Instant::now() < until);
         holds.then_some(Ruling { verdict: remembered.verdict, source: Source::Memory })
@@ -160,7 +163,8 @@ impl Verdicts {
     /// Judges one image. `name` is canonical (see [`Upstreams::canonical`]) and `digest` is sha256.
     ///
     /// # Errors
-    /// [`Undecided`] where the registry or the gateway itself kept the answer from being known.
+    /// [`Undecided`] where the registry or the gateway itself kept the answer from being known, or there is nothing to judge
+    /// by.
     pub async fn judge(
         &self,
         name: &Name,
@@ -172,6 +176,7 @@ impl Verdicts {
             return Ok(ruling);
         }
         let rules = self.rules.load_full();
+        rules.in_force()?;
         let key = VerdictKey::new(&rules, name, digest, no_match, request);
         let question = Question {
             rules,

@@ -18,6 +18,9 @@ pub enum ErrorCode {
     NameInvalid,
     /// The repository, or its registry, is not known here.
     NameUnknown,
+    /// How many entries a page of a list is to have is no number. Not in the specification; what its reference
+    /// implementation says.
+    PaginationNumberInvalid,
     /// What was asked for may not be had.
     Denied,
     /// The operation is not offered.

@@ -13,6 +13,7 @@ mod manifest;
 mod media_type;
 mod name;
 mod reference;
+mod referrers;
 mod verified;
 
 pub use artefact::{ArtefactLimits, Attachment};
@@ -25,4 +26,5 @@ pub use manifest::{ImageIndex, ImageManifest, InvalidManifest, MANIFEST_LIMIT, M
 pub use media_type::{MANIFEST_ACCEPT, MediaType};
 pub use name::{InvalidName, InvalidTag, Repository, Tag};
 pub use reference::{InvalidReference, Name, Reference, TagOrDigest};
+pub use referrers::ReferrersList;
 pub use verified::{Verified, WrongContent};

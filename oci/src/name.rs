@@ -93,18 +93,17 @@ impl Tag {
     }
 
     /// The tag under which registries without a referrers API keep the list of referrers of a digest:
-    /// `<algorithm>-<hex>`. A sha512 digest is too long for one.
+    /// `<algorithm>-<hex>`, of whose digits there are 64 at most.
     pub fn referrers_fallback(digest: &crate::Digest) -> Option<Self> {
-        format!("{}-{}", digest.algorithm().as_str(), digest.hex()).parse().ok()
+        format!("{}-{:.64}", digest.algorithm().as_str(), digest.hex()).parse().ok()
     }
 
     /// Whether this is the [tag](Self::referrers_fallback) under which registries without a referrers API keep the
     /// list of referrers of a digest: `<algorithm>-<hex>`, as the distribution specification's
     /// [referrers tag schema](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema) says.
     pub fn is_referrers_fallback(&self) -> bool {
-        self.0
-            .split_once('-')
-            .is_some_and(|(algorithm, hash)| format!("{algorithm}:{hash}").parse::<crate::Digest>().is_ok())
+        let hash = self.0.strip_prefix("sha256-").or_else(|| self.0.strip_prefix("sha512-"));
+        hash.is_some_and(|hash| format!("sha256:{hash}").parse::<crate::Digest>().is_ok())
     }
 }
 
@@ -164,9 +163,13 @@ mod tests {
         assert!(is(&format!("sha256-{hex}")));
         let digest = crate::Digest::of(b"");
         assert!(is(Tag::referrers_fallback(&digest).unwrap().as_str()));
-        assert_eq!(Tag::referrers_fallback(&crate::Digest::with(crate::Algorithm::Sha512, b"")), None);
+        let long = crate::Digest::with(crate::Algorithm::Sha512, b"");
+        let cut = Tag::referrers_fallback(&long).unwrap();
+        assert_eq!(cut.as_str(), &format!("sha512-{}", long.hex())[..7 + 64]);
         assert!(!is(&format!("sha256-{hex}.sig")));
-        assert!(!is(&format!("sha512-{hex}")));
+        assert!(is(&format!("sha512-{hex}")));
+        assert!(!is(&format!("sha512-{hex}{hex}")));
+        assert!(!is(&format!("md5-{hex}")));
         assert!(!is("sha256-ab"));
         assert!(!is("latest"));
     }

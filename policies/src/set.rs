@@ -99,6 +99,13 @@ impl PolicySet {
         self.revision
     }
 
+    /// The digest of what the revocations say, whatever the policies do.
+    pub fn revoked(&self) -> Digest {
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        self.revocations.digests().for_each(|digest| hasher.update(digest.hash()));
+        hasher.finish()
+    }
+
     /// The policies' names, in order. That of a policy for one namespace begins with it and a slash.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.policies.iter().map(|policy| &*policy.name)

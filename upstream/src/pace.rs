@@ -66,7 +66,7 @@ impl Pace {
 
     fn check(&self, method: &Method, kind: Kind, now: Instant) -> Result<(), FetchError> {
         let mut known = self.lock();
-        let key = (kind, *method == Method::HEAD);
+        let key = (kind.counted_as(), *method == Method::HEAD);
         match known.not_before.get(&key).map(|until| until.saturating_duration_since(now)) {
             Some(left) if !left.is_zero() => Err(FetchError::TooManyRequests { retry_after: Some(left) }),
             Some(_) => {
@@ -81,7 +81,7 @@ impl Pace {
     pub(crate) fn hold(&self, method: &Method, kind: Kind, wait: Duration) {
         let until = Instant::now() + wait;
         let mut known = self.lock();
-        let held = known.not_before.entry((kind, *method == Method::HEAD)).or_insert(until);
+        let held = known.not_before.entry((kind.counted_as(), *method == Method::HEAD)).or_insert(until);
         *held = until.max(*held);
     }
 
@@ -97,7 +97,7 @@ impl Pace {
 
 /// Whether registries count such requests.
 fn is_counted(method: &Method, kind: Kind) -> bool {
-    *method == Method::GET && kind == Kind::Manifest
+    *method == Method::GET && kind.counted_as() == Kind::Manifest
 }
 
 fn pause(shortage: f64) -> Duration {

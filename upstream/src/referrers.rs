@@ -113,12 +113,12 @@ fn next(headers: &HeaderMap, from: &Uri) -> Result<Option<NextPage>, FetchError>
 }
 
 /// The specification has 404 for this; registries that know no such path also say that they cannot, or may not.
-fn is_not_offered(status: StatusCode) -> bool {
+pub(crate) fn is_not_offered(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 404 | 405 | 501)
 }
 
 /// The target of a link (RFC 8288) whose relation is `next`.
-fn next_of(link: &str) -> Option<&str> {
+pub(crate) fn next_of(link: &str) -> Option<&str> {
     let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
     let is_next = parameters.split(';').any(|parameter| {
         let parameter = parameter.trim();

@@ -36,13 +36,16 @@ impl Sites {
     /// for included: what one endpoint gets wrong another one may not.
     ///
     /// # Errors
-    /// What the last one said; but "not found" only if nobody failed who might have it.
+    /// What the last one said; but "not found" only if nobody failed who might have it, and that access is refused only if
+    /// nobody failed otherwise: what is known of a repository is forgotten for that.
     pub(crate) async fn ask<T, Asking>(&self, ask: impl Fn(Arc<Site>) -> Asking) -> Result<T, FetchError>
     where
         Asking: Future<Output = Result<T, FetchError>>,
     {
-        let mut failure = None;
-        for site in self.in_order() {
+        let sites = self.in_order();
+        // Who is not asked might have it.
+        let mut failure = (sites.len() < self.0.len()).then(|| Outage::SetAside.into());
+        for site in sites {
             let error = match ask(site.clone()).await {
                 Ok(found) => return Ok(found),
                 Err(error) => error,
@@ -58,9 +61,9 @@ impl Sites {
             if is_final {
                 return Err(error);
             }
-            failure = Some(match (failure, error) {
-                (Some(earlier), FetchError::NotFound) => earlier,
-                (_, error) => error,
+            failure = Some(match failure {
+                Some(earlier) if weight(&earlier) > weight(&error) => earlier,
+                Some(_) | None => error,
             });
         }
         Err(failure.unwrap_or_else(|| Outage::SetAside.into()))
@@ -78,5 +81,18 @@ impl Sites {
             tokio::spawn(async move { site.probe().await });
         }
         healthy
+    }
+}
+
+/// Of what several endpoints said, what weighs most is what they say together.
+fn weight(error: &FetchError) -> u8 {
+    match error {
+        FetchError::NotFound => 0,
+        FetchError::Unauthorized => 1,
+        FetchError::TooManyRequests { .. }
+        | FetchError::WrongContent(_)
+        | FetchError::TooLarge { .. }
+        | FetchError::Unavailable(_)
+        | FetchError::Refused(_) => 2,
     }
 }

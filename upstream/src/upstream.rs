@@ -10,6 +10,7 @@ use oci::{
 
 use crate::body::{self, Body};
 use crate::error::{BuildError, FetchError};
+use crate::images::Images;
 use crate::redirect;
 use crate::resume;
 use crate::settings::Settings;
@@ -41,14 +42,26 @@ pub struct Fetched {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Kind {
     Manifest,
+    Images(Images),
     Blob,
     Referrers,
+    Tags,
 }
 
 impl Kind {
+    /// The kind that registries count this one as.
+    pub(crate) fn counted_as(self) -> Self {
+        match self {
+            Self::Manifest | Self::Images(_) => Self::Manifest,
+            Self::Blob | Self::Referrers | Self::Tags => self,
+        }
+    }
+
     pub(crate) fn accept(self) -> &'static str {
         match self {
             Self::Manifest => MANIFEST_ACCEPT,
+            Self::Images(images) => images.accept(),
+            Self::Tags => "application/json",
             Self::Blob => "*/*",
             Self::Referrers => MediaType::OCI_INDEX,
         }
@@ -58,7 +71,7 @@ impl Kind {
     /// as `registry.k8s.io` does, which then knows whether it exists.
     pub(crate) fn voice_elsewhere(self) -> Voice {
         match self {
-            Self::Manifest | Self::Referrers => Voice::Registry,
+            Self::Manifest | Self::Images(_) | Self::Referrers | Self::Tags => Voice::Registry,
             Self::Blob => Voice::Storage,
         }
     }
@@ -186,7 +199,12 @@ pub(crate) async fn ask(
 }
 
 /// A successful answer to GET, from wherever it was redirected to.
-async fn fetch(site: &Site, repository: &Repository, path: &Path, kind: Kind) -> Result<Answer, FetchError> {
+pub(crate) async fn fetch(
+    site: &Site,
+    repository: &Repository,
+    path: &Path,
+    kind: Kind,
+) -> Result<Answer, FetchError> {
     let answer = ask(site, &Method::GET, repository, &site.uri(path)?, kind).await?;
     check(&answer.parts, answer.voice)?;
     check_encoding(&answer.parts.headers)?;
@@ -214,7 +232,7 @@ fn text(value: Option<&HeaderValue>) -> Option<&str> {
 }
 
 /// What the registry says the digest is. Images are known by their `sha256` here, so another one is of no use.
-fn claimed_digest(headers: &HeaderMap) -> Option<Digest> {
+pub(crate) fn claimed_digest(headers: &HeaderMap) -> Option<Digest> {
     let digest: Digest = text(headers.get("docker-content-digest"))?.parse().ok()?;
     (digest.algorithm() == oci::Algorithm::Sha256).then_some(digest)
 }

@@ -1,7 +1,9 @@
 //! What a person reads in `kubectl`: policy-controller's words first, ours on lines of their own.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use policies::{AuthorityFailure, Cause, Denial, PolicyFailure, Reason};
 
 /// The problems of one object, merged and ordered as policy-controller merges and orders them: those with the same
@@ -71,6 +73,12 @@ fn expected(failure: &PolicyFailure) -> impl Iterator<Item = &str> {
 
 fn image_of(subject: &policies::Subject) -> String {
     format!("{}@{}", subject.name, subject.digest)
+}
+
+/// That a tag was taken for what it meant this long ago.
+pub(super) fn stale(age: Duration) -> String {
+    let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+    format!("is taken for what its tag meant {age:#} ago, because its registry cannot be asked")
 }
 
 /// The message of a denial.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use oci::Reference;
 use serde_json::json;
 
-use super::message::{Problems, denial};
+use super::message::{Problems, denial, stale};
 use super::review::{AdmissionRequest, Answer, Ground};
 use super::validate::starts_nothing;
 use super::{AdmissionDoor, Image, Workload, images};
@@ -34,17 +34,21 @@ impl AdmissionDoor {
         let tagged: Vec<(&Image, Reference)> = images
             .iter()
             .filter_map(|image| Some((image, image.text.parse::<Reference>().ok()?)))
-            .filter(|(_, reference)| reference.digest().is_none())
+            // No registry is asked for a canary, which validation denies.
+            .filter(|(_, reference)| reference.digest().is_none() && !self.upstreams.is_canary(reference.name()))
             .collect();
         let resolutions = tagged.iter().map(|(_, reference)| self.resolve(reference, deadline));
         let resolutions = futures_util::future::join_all(resolutions).await;
         let (mut patch, mut problems, mut warnings) = (Vec::new(), Problems::default(), Vec::new());
         for ((image, reference), resolved) in tagged.iter().zip(resolutions) {
             match resolved {
-                Ok(digest) => {
+                Ok(resolved) => {
+                    if let Some(age) = resolved.stale {
+                        warnings.push(format!("{}: {reference} {}", image.path, stale(age)));
+                    }
                     // The API server applies the patch to the object that it sent, or not at all.
                     patch.push(json!({"op": "test", "path": image.pointer, "value": image.text}));
-                    let pinned = reference.pinned(digest).to_string();
+                    let pinned = reference.pinned(resolved.digest).to_string();
                     patch.push(json!({"op": "replace", "path": image.pointer, "value": pinned}));
                 }
                 // Left as it is for validation, which knows whether a registry that we do not ask matters.

@@ -1,14 +1,15 @@
 //! Deciding: every image must be pinned, and allowed by every policy that matches it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use oci::{Digest, Reference, TagOrDigest};
 use policies::{Admitted, Allowed, NoMatch, Request, Subject, Verdict};
 
 use super::message::{Problems, denial, warnings};
 use super::review::{AdmissionRequest, Answer, Ground};
-use super::{AdmissionDoor, Image, Workload, images};
+use super::{AdmissionDoor, Image, Workload, images, message};
+use crate::tags::Resolved;
 use crate::undecided::Undecided;
 
 /// What came of one image.
@@ -19,6 +20,18 @@ enum Outcome {
     Refused(String),
     Undecided(Subject, Undecided),
     Unresolved(String, Undecided),
+}
+
+/// The same, and how old what its tag means is, if that was not confirmed.
+struct Judged {
+    outcome: Outcome,
+    stale: Option<Duration>,
+}
+
+impl From<Outcome> for Judged {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, stale: None }
+    }
 }
 
 impl AdmissionDoor {
@@ -47,12 +60,15 @@ impl AdmissionDoor {
         &self,
         request: &'a AdmissionRequest<'_>,
         images: &[Image],
-        outcomes: Vec<Outcome>,
+        outcomes: Vec<Judged>,
     ) -> Answer<'a> {
         let (mut problems, mut warned) = (Problems::default(), Problems::default());
         let mut allowed = Vec::with_capacity(outcomes.len());
         let mut undecided = None;
-        for (image, outcome) in images.iter().zip(outcomes) {
+        for (image, Judged { outcome, stale }) in images.iter().zip(outcomes) {
+            if let Some(age) = stale {
+                warned.add(format!("{} {}", image.text, message::stale(age)), &image.path, "");
+            }
             match outcome {
                 Outcome::Allowed(proof) => {
                     self.warn(&mut warned, &image.path, &proof);
@@ -112,40 +128,50 @@ impl AdmissionDoor {
         must_be_pinned: bool,
         asking: &Request,
         deadline: Instant,
-    ) -> Outcome {
+    ) -> Judged {
         let Ok(reference) = image.text.parse::<Reference>() else {
-            return Outcome::Refused(format!("could not parse reference: {}", image.text));
+            return Outcome::Refused(format!("could not parse reference: {}", image.text)).into();
         };
+        if self.upstreams.is_canary(reference.name()) {
+            self.metrics.canary_reviewed();
+            let message = format!("{} is the canary, which is always denied", image.text);
+            return Outcome::Refused(message).into();
+        }
         let name = self.upstreams.canonical(reference.name());
         let resolved = match reference.digest() {
-            Some(digest) => self.judged_digest(&reference, digest, deadline).await,
+            Some(digest) => {
+                let digest = self.judged_digest(&reference, digest, deadline).await;
+                digest.map(|digest| Resolved { digest, stale: None })
+            }
             // Templates stay as their authors wrote them; the Pods that they make are pinned.
             None if !must_be_pinned => self.resolve(&reference, deadline).await,
             None => {
-                return Outcome::Refused(format!("invalid value: {} must be an image digest", image.text));
+                let message = format!("invalid value: {} must be an image digest", image.text);
+                return Outcome::Refused(message).into();
             }
         };
-        let digest = match resolved {
-            Ok(digest) => digest,
-            Err(why) => return Outcome::Unresolved(reference.to_string(), why),
+        let Resolved { digest, stale } = match resolved {
+            Ok(resolved) => resolved,
+            Err(why) => return Outcome::Unresolved(reference.to_string(), why).into(),
         };
         let judging = self.verdicts.judge(&name, digest, self.no_match, asking);
         let judged = tokio::time::timeout_at(deadline.into(), judging);
-        match judged.await.unwrap_or(Err(Undecided::Deadline)) {
+        let outcome = match judged.await.unwrap_or(Err(Undecided::Deadline)) {
             Ok(ruling) => match &*ruling.verdict {
                 Verdict::Allow(allowed) => Outcome::Allowed(allowed.clone()),
                 Verdict::Deny(_) => Outcome::Denied(ruling.verdict),
             },
             Err(why) => Outcome::Undecided(Subject { name, digest }, why),
-        }
+        };
+        Judged { outcome, stale }
     }
 
-    /// The digest that a tag means now, sha256.
+    /// What a tag means, sha256.
     pub(super) async fn resolve(
         &self,
         reference: &Reference,
         deadline: Instant,
-    ) -> Result<Digest, Undecided> {
+    ) -> Result<Resolved, Undecided> {
         let name = reference.name();
         let place = self.upstreams.place(name).ok_or_else(|| Undecided::NoUpstream(name.host.clone()))?;
         let TagOrDigest::Tag(tag) = reference.version() else {

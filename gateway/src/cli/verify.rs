@@ -16,6 +16,7 @@ use super::{Answer, Output, complain, input, object, say};
 use crate::app::Core;
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
+use crate::place::Unrouted;
 use crate::remote::RemoteFiles;
 use crate::rules::Rules;
 use crate::trust::Repositories;
@@ -88,12 +89,32 @@ pub(super) fn verify(arguments: &Verify) -> anyhow::Result<Answer> {
         drop(tokio::time::timeout(PATIENCE, fetching).await);
         let rules = load()?;
         let core = Core::with_rules(&config, rules, repositories.clone(), remote.clone())?;
-        Ok::<_, anyhow::Error>(ask(&core, &reference, &asking).await)
+        if core.upstreams.is_canary(reference.name()) {
+            return Ok(None);
+        }
+        Ok::<_, anyhow::Error>(Some(ask(&core, &reference, &asking).await))
     })?;
+    let Some(asked) = asked else {
+        return Ok(canary(&reference, arguments.output));
+    };
     Ok(match arguments.output {
         Output::Text => as_text(&asked),
         Output::Json => as_json(&asked),
     })
+}
+
+/// A canary is denied without being looked at.
+fn canary(reference: &Reference, output: Output) -> Answer {
+    let why = Unrouted::Canary.to_string();
+    match output {
+        Output::Text => say(&format!("denied: {reference}: {why}")),
+        Output::Json => {
+            let image = reference.to_string();
+            let document = json!({"image": image, "verdict": "deny", "reason": "canary", "message": why});
+            say(&document.to_string());
+        }
+    }
+    Answer::No
 }
 
 fn asking(arguments: &Verify, config: &Config) -> anyhow::Result<Asking> {
@@ -142,7 +163,7 @@ async fn resolve(core: &Core, name: &oci::Name, reference: &Reference) -> Result
         version @ (TagOrDigest::Tag(_) | TagOrDigest::Digest(_)) => {
             let place = core.upstreams.place(name).ok_or_else(|| Undecided::NoUpstream(name.host.clone()))?;
             match version {
-                TagOrDigest::Tag(tag) => Ok(core.content.resolve(&place, &tag).await?),
+                TagOrDigest::Tag(tag) => Ok(core.content.resolve_now(&place, &tag).await?),
                 TagOrDigest::Digest(digest) => Ok(core.content.manifest(&place, digest).await?.judged),
             }
         }

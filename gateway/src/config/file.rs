@@ -1,5 +1,6 @@
 //! From a YAML file and the environment to a [`Config`], or to the path of the key that is wrong.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,15 +8,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::FileFormat;
-use oci::Host;
+use oci::{Host, Name, Reference};
 use policies::NoMatch;
 use serde_json::Value;
 use thiserror::Error;
 use upstream::Url;
 
 use super::{
-    Admission, Config, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles, Trust, TrustSource,
-    TufSource, Upstream, wire,
+    Admission, Config, Kubernetes, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles, Trust,
+    TrustSource, TufSource, Upstream, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -149,11 +150,7 @@ impl wire::File {
             storage: self.storage.into_storage(state_home)?,
             redis: self.cache.redis.into_redis()?,
             trust: self.trust.into_trust()?,
-            policies: Policies {
-                directory: self.policies.directory,
-                no_match: self.policies.no_match.into(),
-                cue: self.policies.cue.program,
-            },
+            policies: self.policies.into_policies()?,
             upstreams,
             log: Log { format: self.log.format.into(), level: self.log.level },
         };
@@ -168,12 +165,15 @@ impl wire::File {
 
 /// Two upstreams with one name would make it a matter of order which one is asked.
 fn distinct(upstreams: &[Upstream]) -> Result<(), ConfigError> {
-    let mut seen = std::collections::HashSet::new();
+    let (mut seen, mut called) = (HashSet::new(), HashSet::new());
     for (index, upstream) in upstreams.iter().enumerate() {
         for name in std::iter::once(&upstream.host).chain(&upstream.aliases) {
             if !seen.insert(name) {
                 return Err(wrong(format!("upstreams[{index}]"), format!("{name} is named twice")));
             }
+        }
+        if let Some(name) = upstream.hostnames.iter().find(|name| !called.insert(*name)) {
+            return Err(wrong(format!("upstreams[{index}].hostnames"), format!("{name} is named twice")));
         }
     }
     Ok(())
@@ -198,17 +198,29 @@ fn well_known() -> Result<Vec<wire::Upstream>, ConfigError> {
 
 impl wire::Registry {
     fn into_registry(self) -> Result<Registry, ConfigError> {
-        let default_upstream = self.default_upstream;
+        let (default_upstream, stale_tags) = (self.default_upstream, self.stale_tags.r#for);
         Ok(Registry {
             listen: parsed("registry.listen", &self.listen)?,
             tls: self.tls.map(|tls| tls.into_files("registry.tls")).transpose()?,
             no_match: self.no_match.into(),
             tag_freshness: duration("registry.tagFreshness", &self.tag_freshness)?,
+            stale_tags: stale_tags.map(|stale| duration("registry.staleTags.for", &stale)).transpose()?,
             default_upstream: default_upstream
                 .map(|host| parsed::<Host>("registry.defaultUpstream", &host))
                 .transpose()?,
+            canaries: self.canaries.iter().map(|text| canary(text)).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// A canary is a repository: one of its tags alone would let the others pass.
+fn canary(text: &str) -> Result<Name, ConfigError> {
+    let reference: Reference = parsed("registry.canaries", text)?;
+    let last = text.rsplit('/').next().unwrap_or(text);
+    if last.contains([':', '@']) {
+        return Err(wrong("registry.canaries", format!("{text:?}: must have neither tag nor digest")));
+    }
+    Ok(reference.name().clone())
 }
 
 impl wire::Admission {
@@ -217,6 +229,23 @@ impl wire::Admission {
             listen: parsed("admission.listen", &self.listen)?,
             tls: self.tls.map(|tls| tls.into_files("admission.tls")).transpose()?,
             mutate: self.mutate.into(),
+            webhook: self.webhook,
+        })
+    }
+}
+
+impl wire::Policies {
+    fn into_policies(self) -> Result<Policies, ConfigError> {
+        let stale_for = duration("policies.staleFor", &self.stale_for)?;
+        if !self.kubernetes && self.kubeconfig.is_some() {
+            return Err(wrong("policies.kubeconfig", "is for policies.kubernetes: true"));
+        }
+        let kubernetes = Kubernetes { kubeconfig: self.kubeconfig, namespace: self.namespace, stale_for };
+        Ok(Policies {
+            directory: self.directory,
+            kubernetes: self.kubernetes.then_some(kubernetes),
+            no_match: self.no_match.into(),
+            cue: self.cue.program,
         })
     }
 }

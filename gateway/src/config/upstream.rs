@@ -10,6 +10,7 @@ use super::TlsFiles;
 use super::cloud::CloudSource;
 use super::file::{ConfigError, duration, parsed, wrong};
 use super::wire;
+use crate::hostname::Hostname;
 
 /// One registry that images come from.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Upstream {
     pub host: Host,
     /// Other names for the same registry.
     pub aliases: Vec<Host>,
+    /// The names of this gateway that mean it.
+    pub hostnames: Vec<Hostname>,
     /// Where it is asked, in this order. There is at least one.
     pub endpoints: Vec<Endpoint>,
 }
@@ -92,6 +95,8 @@ impl wire::Upstream {
         let host: Host = parsed(&format!("{key}.host"), &self.host)?;
         let aliases = self.aliases.iter().map(|alias| parsed(&format!("{key}.aliases"), alias));
         let aliases = aliases.collect::<Result<_, _>>()?;
+        let hostnames = self.hostnames.iter().map(|name| parsed(&format!("{key}.hostnames"), name));
+        let hostnames = hostnames.collect::<Result<_, _>>()?;
         let endpoints = if self.endpoints.is_empty() {
             let only = wire::Endpoint {
                 url: self.endpoint,
@@ -110,7 +115,7 @@ impl wire::Upstream {
         } else {
             self.into_endpoints(&host, key)?
         };
-        Ok(Upstream { host, aliases, endpoints })
+        Ok(Upstream { host, aliases, hostnames, endpoints })
     }
 
     fn into_endpoints(self, host: &Host, key: &str) -> Result<Vec<Endpoint>, ConfigError> {

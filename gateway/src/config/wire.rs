@@ -49,7 +49,16 @@ pub(super) struct Registry {
     pub(super) tls: Option<Tls>,
     pub(super) no_match: NoMatch,
     pub(super) tag_freshness: String,
+    #[serde(deserialize_with = "null_is_default")]
+    pub(super) stale_tags: StaleTags,
     pub(super) default_upstream: Option<String>,
+    pub(super) canaries: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct StaleTags {
+    pub(super) r#for: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -58,6 +67,7 @@ pub(super) struct Admission {
     pub(super) listen: String,
     pub(super) tls: Option<Tls>,
     pub(super) mutate: Mutate,
+    pub(super) webhook: String,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -149,6 +159,10 @@ pub(super) struct Tuf {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Policies {
     pub(super) directory: Option<PathBuf>,
+    pub(super) kubernetes: bool,
+    pub(super) kubeconfig: Option<PathBuf>,
+    pub(super) namespace: String,
+    pub(super) stale_for: String,
     pub(super) no_match: NoMatch,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) cue: Cue,
@@ -201,14 +215,21 @@ impl Default for Registry {
             no_match: NoMatch::Warn,
             // A tag that moved is seen at once; its digest is what is remembered.
             tag_freshness: "0s".into(),
+            stale_tags: StaleTags::default(),
             default_upstream: None,
+            canaries: Vec::new(),
         }
     }
 }
 
 impl Default for Admission {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8443".into(), tls: None, mutate: Mutate::default() }
+        Self {
+            listen: "127.0.0.1:8443".into(),
+            tls: None,
+            mutate: Mutate::default(),
+            webhook: "policy.sigstore.dev".into(),
+        }
     }
 }
 
@@ -226,7 +247,17 @@ impl Default for Trust {
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { directory: None, no_match: NoMatch::Deny, cue: Cue::default() }
+        Self {
+            directory: None,
+            kubernetes: false,
+            kubeconfig: None,
+            // Where policy-controller is, whose policies say so.
+            namespace: "cosign-system".into(),
+            // A night and a day: longer than an API server is usually away, and not for ever.
+            stale_for: "24h".into(),
+            no_match: NoMatch::Deny,
+            cue: Cue::default(),
+        }
     }
 }
 

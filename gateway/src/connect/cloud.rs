@@ -63,7 +63,12 @@ pub(super) fn login(
             })
         }
     };
-    Ok(CloudLogin::new(cloud, proxy.clone())?)
+    // The metadata service is on this machine or next to it, where no proxy leads.
+    let through = match &cloud {
+        Cloud::Gar(Gar::Metadata(_)) => Proxy::none(),
+        Cloud::Ecr(_) | Cloud::Gar(Gar::ExternalAccount(_)) | Cloud::Acr(_) => proxy.clone(),
+    };
+    Ok(CloudLogin::new(cloud, through)?)
 }
 
 const AZURE_AUTHORITY: &str = "https://login.microsoftonline.com";

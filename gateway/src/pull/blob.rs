@@ -2,14 +2,18 @@
 
 use std::ops::Range;
 
-use cache::{FillError, Filling, Origin};
+use bytes::Bytes;
+use cache::{FillError, Filling, Origin, ReadError};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http::{Response, StatusCode, header};
 use oci::{ArtefactLimits, Digest, Verified};
 
+use super::cut::Download;
 use super::range::{Wanted, wanted};
-use super::{Ground, Permit, Pull, PullDoor, Refusal, respond};
+use super::{Ground, Permit, Pull, PullDoor, Refusal, conditional, respond};
 use crate::content::ContentError;
-use crate::reply::{Body, header_value, stream, whole};
+use crate::reply::{Body, entity_tag, header_value, stream, whole};
 use crate::verdicts::Source;
 
 impl PullDoor {
@@ -18,20 +22,35 @@ impl PullDoor {
         pull: &Pull<'_>,
         digest: Digest,
     ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
+        // From before the gate looks: what is revoked meanwhile is seen by the gate or heard of here.
+        let mut revocations = self.revocations.clone();
+        revocations.mark_unchanged();
         let (permit, size) = self.gate.blob(&pull.place, digest).await?;
-        let range = pull.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+        let signature = match permit.ground() {
+            Ground::Artefact => Some(self.signature(pull, digest, size).await?),
+            Ground::Judged(_) | Ground::Descent(_) | Ground::ReferrersList => None,
+        };
+        let (reason, tag) = (respond::reason(&permit), entity_tag(digest));
+        if conditional::is_had(pull.headers, &tag) {
+            let digest = header_value(&digest.to_string());
+            let (source, no_match) = (Source::Memory, self.gate.no_match());
+            let response = respond::not_modified(pull, digest, &tag, permit, source, no_match);
+            return Ok((response, reason, source));
+        }
+        // Of HEAD a range is not defined.
+        let range = conditional::range(pull.headers, &tag).filter(|_| !pull.head);
         let wanted = match wanted(range, size) {
             Wanted::Nothing => return Err(Refusal::Range { size }),
             wanted @ (Wanted::Whole | Wanted::Part(_)) => wanted,
         };
-        let reason = respond::reason(&permit);
-        let (body, source) = if pull.head {
-            (whole(""), Source::Memory)
-        } else if matches!(permit.ground(), Ground::Artefact) {
-            let content = self.signature(pull, digest).await?;
-            (whole(content.bytes().slice(as_slice(&part(&wanted, size)))), Source::Memory)
-        } else {
-            self.stream(pull, digest, size, part(&wanted, size)).await?
+        let (body, source) = match signature {
+            _ if pull.head => (whole(""), Source::Memory),
+            Some(content) => (whole(content.bytes().slice(as_slice(&part(&wanted, size)))), Source::Memory),
+            None => {
+                let download = Download::new(self.gate.clone(), pull.place.clone(), digest, &permit);
+                let (content, source) = self.stream(pull, digest, size, part(&wanted, size)).await?;
+                (stream(download.guard(content, revocations)), source)
+            }
         };
         Ok((self.blob_response(pull, digest, size, &wanted, body, permit, source), reason, source))
     }
@@ -58,9 +77,8 @@ impl PullDoor {
         headers.insert(header::CONTENT_TYPE, header_value("application/octet-stream"));
         headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
         headers.insert(header::ACCEPT_RANGES, header_value("bytes"));
-        let digest = digest.to_string();
-        headers.insert(header::ETAG, header_value(&format!("\"{digest}\"")));
-        respond::shared_headers(headers, pull, header_value(&digest), source);
+        headers.insert(header::ETAG, entity_tag(digest));
+        respond::content_headers(headers, pull, header_value(&digest.to_string()), source);
         respond::ground(headers, &permit, self.gate.no_match());
         drop(permit);
         response
@@ -74,10 +92,10 @@ impl PullDoor {
         digest: Digest,
         size: u64,
         range: Range<u64>,
-    ) -> Result<(Body, Source), Refusal> {
+    ) -> Result<(BoxStream<'static, Result<Bytes, ReadError>>, Source), Refusal> {
         // A manifest that says another size than the content has gets what is wrong said, not a part for the whole.
         if let Some(blob) = self.content.blobs().find(&digest).await.filter(|blob| blob.size() == size) {
-            return Ok((stream(blob.read(range)), Source::Memory));
+            return Ok((blob.read(range).boxed(), Source::Memory));
         }
         let mut filling = self.fill(pull, digest, size);
         if let Err(error) = filling.started().await {
@@ -89,7 +107,7 @@ impl PullDoor {
             filling = self.fill(pull, digest, size);
             filling.started().await.map_err(Refusal::Blob)?;
         }
-        Ok((stream(filling.read(range)), Source::Registry))
+        Ok((filling.read(range).boxed(), Source::Registry))
     }
 
     fn fill(&self, pull: &Pull<'_>, digest: Digest, size: u64) -> Filling {
@@ -100,9 +118,9 @@ impl PullDoor {
         })
     }
 
-    /// A part of a signature artefact, read whole and looked at: a manifest that calls a layer of an image a signature
-    /// gets nothing out.
-    async fn signature(&self, pull: &Pull<'_>, digest: Digest) -> Result<Verified, Refusal> {
+    /// A part of a signature artefact, read whole and looked at: a manifest that calls a layer of an image a signature,
+    /// or says another size than the content has, gets nothing out.
+    async fn signature(&self, pull: &Pull<'_>, digest: Digest, size: u64) -> Result<Verified, Refusal> {
         let limit = ArtefactLimits::default().part;
         let blobs = self.content.blobs();
         let kept = blobs.read(&digest, limit).await.ok().flatten();
@@ -114,7 +132,8 @@ impl PullDoor {
                 fetched.map_err(ContentError::Fetch)?
             }
         };
-        if serde_json::from_slice::<serde::de::IgnoredAny>(content.bytes()).is_err() {
+        let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(content.bytes()).is_ok();
+        if content.bytes().len() as u64 != size || !is_json() {
             return Err(Refusal::NoSignature);
         }
         // Not being able to keep it costs the next one who asks a fetch, and nothing else.

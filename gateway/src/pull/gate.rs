@@ -69,7 +69,8 @@ const JUDGED: usize = 16;
 /// How deep an index may lie in another.
 const DEPTH: usize = 2;
 
-/// Decides what may leave.
+/// Decides what may leave. A clone is the same gate.
+#[derive(Clone)]
 pub(crate) struct Gate {
     content: Arc<Content>,
     verdicts: Arc<Verdicts>,
@@ -85,6 +86,11 @@ impl Gate {
     /// What the door does with images that no policy matches.
     pub(crate) fn no_match(&self) -> NoMatch {
         self.no_match
+    }
+
+    /// What it decides by.
+    pub(super) fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
     }
 
     /// Whether a manifest may be sent that was asked for so.
@@ -262,6 +268,10 @@ impl Gate {
     /// Whether every policy that matches the child matches its index too.
     fn covers(&self, place: &Place, index: &Known, child: &Known) -> bool {
         let rules = self.verdicts.rules();
+        if rules.in_force().is_err() {
+            // No policy matches either then, which says nothing.
+            return false;
+        }
         let of_index =
             rules.policies.matching(&place.name, &TagOrDigest::Digest(index.judged), &Request::Pull);
         let of_index: HashSet<&str> = of_index.names().collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use oci::{ErrorBody, ErrorCode, InvalidEndpoint};
-use policies::{Cause, Denial, Verdict};
+use policies::{AuthorityFailure, Cause, Denial, PolicyFailure, Reason, Verdict};
 use serde_json::{Value, json};
 use upstream::FetchError;
 
@@ -22,10 +22,10 @@ pub(crate) enum Refusal {
     Method,
     /// The path is none of a registry's.
     Endpoint(InvalidEndpoint),
-    /// A registry has it, and this one does not offer it.
-    NotOffered(&'static str),
     /// The query contradicts itself.
     Query(&'static str),
+    /// How many entries of a list are wanted is no number.
+    PageSize,
     /// The request names no registry that is configured.
     Unrouted(Unrouted),
     /// Policies say no.
@@ -34,6 +34,8 @@ pub(crate) enum Refusal {
     Undecided(Undecided),
     /// The manifest, or what the tag means, could not be had.
     Content(ContentError),
+    /// A list could not be had.
+    List(FetchError),
     /// Nothing that is allowed names this blob.
     UnknownBlob,
     /// The blob could not be had.
@@ -128,9 +130,12 @@ impl Refusal {
                 "this registry only serves pulls",
             ),
             Self::Endpoint(error) => endpoint(error),
-            Self::NotOffered(what) => {
-                Answer::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, "not-offered", *what)
-            }
+            Self::PageSize => Answer::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::PaginationNumberInvalid,
+                "bad-query",
+                "n is not the number of entries that a page is to have",
+            ),
             Self::Query(what) => {
                 Answer::new(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, "bad-query", *what)
             }
@@ -142,6 +147,7 @@ impl Refusal {
                 retry_after_of(undecided),
             ),
             Self::Content(error) => content(error),
+            Self::List(error) => fetch(error, ErrorCode::NameUnknown, "repository"),
             Self::UnknownBlob => Answer::new(
                 StatusCode::NOT_FOUND,
                 ErrorCode::BlobUnknown,
@@ -184,47 +190,80 @@ fn endpoint(error: &InvalidEndpoint) -> Answer {
 }
 
 fn unrouted_answer(unrouted: &Unrouted) -> Answer {
-    let (status, code) = match unrouted {
+    let (status, code, reason) = match unrouted {
         Unrouted::UnknownUpstream(_) | Unrouted::NoUpstream => {
-            (StatusCode::NOT_FOUND, ErrorCode::NameUnknown)
+            (StatusCode::NOT_FOUND, ErrorCode::NameUnknown, "unknown-registry")
         }
-        Unrouted::Contradiction { .. } => (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
+        Unrouted::Contradiction { .. } => {
+            (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, "unknown-registry")
+        }
+        Unrouted::Canary => (StatusCode::FORBIDDEN, ErrorCode::Denied, "canary"),
     };
-    Answer::new(status, code, "unknown-registry", unrouted.to_string())
+    Answer::new(status, code, reason, unrouted.to_string())
 }
 
 fn denied(verdict: &Verdict) -> Answer {
     match verdict {
         Verdict::Deny(denial) => Answer {
             detail: Some(detail(denial)),
-            ..Answer::new(StatusCode::FORBIDDEN, ErrorCode::Denied, denial.as_str(), denial.for_person())
+            ..Answer::new(
+                StatusCode::FORBIDDEN,
+                ErrorCode::Denied,
+                denial.as_str(),
+                on_one_line(&denial.for_person()),
+            )
         },
         // A refusal is only ever made of a denial; were it not, it must still be none that lets anything out.
         Verdict::Allow(_) => Answer::unavailable("internal", "the gateway failed", None),
     }
 }
 
+/// What a person would read in several lines: runtimes print a message as one.
+fn on_one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+}
+
+/// How many signers a denial names.
+const SIGNERS: usize = 16;
+
 fn detail(denial: &Denial) -> Value {
-    let policies: Vec<Value> = match denial.cause() {
-        Cause::NoMatchingPolicy | Cause::Revoked(_) => Vec::new(),
-        Cause::Failed(failures) => failures
-            .iter()
-            .map(|failure| {
-                let authorities: Vec<Value> = failure
-                    .authorities()
-                    .iter()
-                    .map(|authority| json!({"name": &*authority.authority, "reason": authority.reason.as_str()}))
-                    .collect();
-                json!({"name": &*failure.policy, "reason": failure.as_str(), "authorities": authorities})
-            })
-            .collect(),
-    };
-    json!({
+    let mut detail = json!({
         "image": denial.subject().name.to_string(),
         "digest": denial.subject().digest,
         "reason": denial.as_str(),
-        "policies": policies,
-    })
+        "policies": [],
+    });
+    match denial.cause() {
+        Cause::NoMatchingPolicy => {}
+        Cause::Revoked(revoked) => detail["revoked"] = json!(revoked),
+        Cause::Failed(failures) => {
+            let policy = |failure: &PolicyFailure| {
+                let authorities: Vec<Value> = failure.authorities().iter().map(authority).collect();
+                json!({"name": &*failure.policy, "reason": failure.as_str(), "authorities": authorities})
+            };
+            detail["policies"] = failures.iter().map(policy).collect();
+        }
+    }
+    detail
+}
+
+/// What an authority says: who signed, where that was somebody else, and what revokes those who may.
+fn authority(failure: &AuthorityFailure) -> Value {
+    let mut value = json!({"name": &*failure.authority, "reason": failure.reason.as_str()});
+    match &failure.reason {
+        Reason::WrongIdentity { signers } => {
+            value["expected"] = failure.expected.iter().take(SIGNERS).cloned().collect();
+            value["signers"] = signers.iter().take(SIGNERS).map(|signer| json!(signer)).collect();
+        }
+        Reason::Revoked { by } => value["revoked"] = by.iter().take(SIGNERS).map(|by| json!(by)).collect(),
+        Reason::Unsigned
+        | Reason::WrongPredicate { .. }
+        | Reason::Flawed { .. }
+        | Reason::OtherSubject
+        | Reason::NotCompliant { .. }
+        | Reason::StaticFail { .. } => {}
+    }
+    value
 }
 
 fn content(error: &ContentError) -> Answer {

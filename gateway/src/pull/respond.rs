@@ -1,9 +1,13 @@
 //! Answers that carry content. Each takes the permit that lets it.
 
-use http::{HeaderMap, HeaderValue, Response, header};
-use policies::NoMatch;
+use std::time::Duration;
 
-use super::{Ground, Permit, Pull};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use policies::NoMatch;
+use upstream::PageQuery;
+
+use super::{Ground, Permit, Pull, conditional};
 use crate::content::Known;
 use crate::reply::{Body, header_value, whole};
 use crate::verdicts::Source;
@@ -26,26 +30,98 @@ pub(super) fn manifest(
     source: Source,
     no_match: NoMatch,
 ) -> Response<Body> {
+    if conditional::is_had(pull.headers, &known.head.entity_tag) {
+        return not_modified(
+            pull,
+            known.head.digest.clone(),
+            &known.head.entity_tag,
+            permit,
+            source,
+            no_match,
+        );
+    }
     let bytes = known.content.bytes().clone();
     let length = bytes.len();
     let mut response = Response::new(if pull.head { whole("") } else { whole(bytes) });
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, known.head.media_type.clone());
     headers.insert(header::CONTENT_LENGTH, length.into());
-    shared_headers(headers, pull, known.head.digest.clone(), source);
+    headers.insert(header::ETAG, known.head.entity_tag.clone());
+    content_headers(headers, pull, known.head.digest.clone(), source);
     ground(headers, &permit, no_match);
     drop(permit);
     response
 }
 
+/// That the client has it already. It may still have it.
+pub(super) fn not_modified(
+    pull: &Pull<'_>,
+    digest: HeaderValue,
+    entity_tag: &HeaderValue,
+    permit: Permit,
+    source: Source,
+    no_match: NoMatch,
+) -> Response<Body> {
+    let mut response = Response::new(whole(""));
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, entity_tag.clone());
+    content_headers(headers, pull, digest, source);
+    ground(headers, &permit, no_match);
+    drop(permit);
+    response
+}
+
+/// A list of names.
+pub(super) struct List {
+    pub(super) media_type: &'static str,
+    pub(super) bytes: Bytes,
+    /// Where it goes on, as the upstream says.
+    pub(super) next: Option<PageQuery>,
+    /// Whether it is of one artifact type, because that was asked for.
+    pub(super) filtered: bool,
+}
+
+/// A list. It needs no permit, since it opens nothing that it names.
+pub(super) fn list(pull: &Pull<'_>, list: List) -> Response<Body> {
+    let length = list.bytes.len();
+    let mut response = Response::new(if pull.head { whole("") } else { whole(list.bytes) });
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(list.media_type));
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    if let Some(next) = &list.next
+        && let Ok(link) = HeaderValue::from_str(&pull.query.link(pull.path, next))
+    {
+        headers.insert(header::LINK, link);
+    }
+    if list.filtered {
+        headers.insert("oci-filters-applied", HeaderValue::from_static("artifactType"));
+    }
+    headers.insert("countersign-reason", HeaderValue::from_static("list"));
+    shared_headers(headers, pull, Source::Registry);
+    response
+}
+
 /// What every answer with content says of it.
-pub(super) fn shared_headers(headers: &mut HeaderMap, pull: &Pull<'_>, digest: HeaderValue, source: Source) {
+pub(super) fn content_headers(headers: &mut HeaderMap, pull: &Pull<'_>, digest: HeaderValue, source: Source) {
     headers.insert("docker-content-digest", digest);
+    shared_headers(headers, pull, source);
+}
+
+fn shared_headers(headers: &mut HeaderMap, pull: &Pull<'_>, source: Source) {
     headers.insert("countersign-cache", HeaderValue::from_static(source.as_str()));
     headers.insert("countersign-decision", pull.decision.header());
-    if pull.by_namespace {
-        headers.insert("oci-namespace", header_value(pull.place.name.host.as_str()));
+    if let Some(namespace) = pull.query.namespace() {
+        headers.insert("oci-namespace", header_value(namespace));
     }
+}
+
+/// Says that the tag which led here was taken for what it meant this long ago.
+pub(super) fn mark_stale(response: &mut Response<Body>, age: Duration) {
+    let headers = response.headers_mut();
+    headers.insert("countersign-stale", age.as_secs().into());
+    let text = "110 - \"the registry cannot be asked, this is what the tag last meant\"";
+    headers.append(header::WARNING, HeaderValue::from_static(text));
 }
 
 /// Why it may be had, and what would have been denied.
@@ -65,6 +141,6 @@ pub(super) fn ground(headers: &mut HeaderMap, permit: &Permit, no_match: NoMatch
         );
     }
     if matches!((allowed.ground(), no_match), (policies::Ground::NoMatch, NoMatch::Warn)) {
-        headers.insert(header::WARNING, HeaderValue::from_static("299 - \"no matching policies\""));
+        headers.append(header::WARNING, HeaderValue::from_static("299 - \"no matching policies\""));
     }
 }

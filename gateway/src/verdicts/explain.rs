@@ -28,8 +28,9 @@ impl Verdicts {
         request: &Request,
     ) -> Result<Explained, Undecided> {
         let subject = Subject { name: name.clone(), digest };
-        let question =
-            Question { rules: self.rules.load_full(), subject, request: request.clone(), no_match };
+        let rules = self.rules.load_full();
+        rules.in_force()?;
+        let question = Question { rules, subject, request: request.clone(), no_match };
         let gathered = self.gather_anew(&question, Demand::New).await?;
         let mut lookups = Arc::new(Lookups::default());
         let decided = self.decide(&question, &gathered, &mut lookups).await;

@@ -117,6 +117,7 @@ fn links_lead_somewhere() {
         "docs/cache.md",
         "docs/configuration.md",
         "docs/nodes.md",
+        "docs/registry.md",
         "docs/trust-roots.md",
         "docs/upstreams.md",
     ] {

@@ -1,14 +1,18 @@
 //! A real registry and real clients: Debian's `docker-registry` behind Countersign, `skopeo` and containerd before it.
 
+mod clients;
+mod conformance;
 mod cosign;
 mod cue;
 mod fleet;
+mod kubernetes;
+mod nodes;
 mod parts;
 
 use std::path::Path;
 
 use oci::Digest;
-use testkit::authority::{SignatureManifest, signature_manifest};
+use testkit::authority::{Authority, SignatureManifest, signature_manifest};
 use testkit::image::{Image, index_of};
 use testkit::push;
 
@@ -19,6 +23,7 @@ use super::stage::{HOST, POLICY, release};
 struct World {
     origin: Origin,
     gateway: Served,
+    authority: Authority,
     signed: Image,
     unsigned: Image,
     directory: tempfile::TempDir,
@@ -31,7 +36,7 @@ impl World {
         let (signed, unsigned) = (Image::random(1), Image::random(2));
         push_image(&origin.url, "acme/app", "signed", &signed).await;
         push_image(&origin.url, "acme/app", "unsigned", &unsigned).await;
-        let authority = testkit::authority::Authority::new("e2e");
+        let authority = Authority::new("e2e");
         sign(&origin.url, &authority, "acme/app", &signed.digest()).await;
         let index = index_of(&[Image::random(3), Image::random(4)]);
         for image in &index.images {
@@ -47,7 +52,11 @@ impl World {
         .await;
         sign(&origin.url, &authority, "acme/multi", &index.digest()).await;
         let gateway = Served::start(directory.path(), &origin.url, &authority.trusted_root(), POLICY).await;
-        Self { origin, gateway, signed, unsigned, directory }
+        Self { origin, gateway, authority, signed, unsigned, directory }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
     }
 }
 
@@ -58,7 +67,7 @@ async fn push_image(url: &str, repository: &str, tag: &str, image: &Image) {
     push::manifest(url, repository, tag, oci::MediaType::OCI_MANIFEST, image.manifest.clone()).await;
 }
 
-async fn sign(url: &str, authority: &testkit::authority::Authority, repository: &str, digest: &Digest) {
+async fn sign(url: &str, authority: &Authority, repository: &str, digest: &Digest) {
     let layer = authority.sign(digest, &format!("{HOST}/{repository}"), &release());
     let signatures = signature_manifest(&[layer]);
     push::blob(url, repository, signatures.config.clone()).await;

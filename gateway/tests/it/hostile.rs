@@ -111,7 +111,35 @@ async fn a_layer_that_is_called_a_signature_is_not_served() {
     for layer in &image.layers {
         let path = format!("/v2/{HOST}/acme/app/blobs/{}", Digest::of(layer));
         assert_eq!(gateway.get(&path).await.status, 404);
+        assert_eq!(gateway.head(&path).await.status, 404);
         assert_eq!(gateway.request(Method::GET, &path, &[("range", "bytes=0-3")]).await.status, 404);
+        let tag = format!("\"{}\"", Digest::of(layer));
+        assert_eq!(gateway.request(Method::GET, &path, &[("if-none-match", &tag)]).await.status, 404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_of_another_size_than_its_manifest_says_is_not_served() {
+    let stage = Stage::new().await;
+    let payload = Bytes::from_static(b"{}");
+    for (tag, size) in [("longer", 20_000), ("shorter", 1)] {
+        let part =
+            json!({"mediaType": MediaType::SIMPLE_SIGNING, "digest": Digest::of(&payload), "size": size});
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": part, "layers": [part],
+        });
+        let repository = format!("acme/{tag}");
+        stage.origin.put_blob(&repository, payload.clone());
+        let bytes = Bytes::from(manifest.to_string());
+        stage.origin.put_manifest(&repository, Some(tag), MediaType::OCI_MANIFEST, bytes);
+    }
+    let gateway = stage.gateway().await;
+    for tag in ["longer", "shorter"] {
+        assert_eq!(gateway.get(&format!("/v2/{HOST}/acme/{tag}/manifests/{tag}")).await.status, 200);
+        let path = format!("/v2/{HOST}/acme/{tag}/blobs/{}", Digest::of(&payload));
+        for headers in [&[][..], &[("range", "bytes=1-9999")]] {
+            assert_eq!(gateway.request(Method::GET, &path, headers).await.status, 404, "{tag} {headers:?}");
+        }
     }
 }
 
@@ -246,4 +274,36 @@ async fn oversized_and_malformed_manifests_are_refused_and_change_nothing() {
         );
     }
     assert_eq!(gateway.get(&format!("/v2/{HOST}/acme/app/manifests/v1")).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_in_an_index_opens_its_images_and_a_third_one_does_not() {
+    let stage = Stage::new().await;
+    let index = index_of(&[Image::random(1)]);
+    let around = |digest: Digest, size: usize| {
+        let entry = json!({"mediaType": MediaType::OCI_INDEX, "digest": digest, "size": size});
+        Bytes::from(
+            json!({"schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": [entry]}).to_string(),
+        )
+    };
+    let second = around(index.digest(), index.manifest.len());
+    let third = around(Digest::of(&second), second.len());
+    let repositories = [("acme/two", &second, 200), ("acme/three", &third, 403)];
+    for (repository, signed, _) in repositories {
+        index.push_to(&stage.origin, repository, None);
+        for bytes in [&second, &third] {
+            stage.origin.put_manifest(repository, None, MediaType::OCI_INDEX, bytes.clone());
+        }
+        stage.sign(repository, &Digest::of(signed), &release());
+    }
+    let gateway = stage.gateway().await;
+    for (repository, signed, opens) in repositories {
+        let get = async |digest: Digest| {
+            gateway.get(&format!("/v2/{HOST}/{repository}/manifests/{digest}")).await.status.as_u16()
+        };
+        for digest in [Digest::of(signed), Digest::of(&second), index.digest()] {
+            assert_eq!(get(digest).await, 200, "{repository}");
+        }
+        assert_eq!(get(index.images[0].digest()).await, opens, "{repository}");
+    }
 }

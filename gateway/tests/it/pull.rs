@@ -5,7 +5,7 @@ use oci::{Digest, MediaType};
 use serde_json::json;
 use testkit::image::{Image, index_of};
 
-use super::stage::{HOST, Stage, release};
+use super::stage::{HOST, MIRROR, Stage, release};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_image_is_served_in_exactly_the_origins_bytes() {
@@ -41,6 +41,9 @@ async fn an_image_is_found_by_namespace_and_by_prefix() {
     let by_namespace = gateway.get(&format!("/v2/acme/app/manifests/v1?ns={HOST}")).await;
     assert_eq!((by_namespace.status.as_u16(), by_namespace.bytes()), (200, &image.manifest));
     assert_eq!(by_namespace.header("oci-namespace"), HOST);
+    let in_capitals = gateway.get("/v2/acme/app/manifests/v1?ns=REGISTRY.example:443").await;
+    assert_eq!((in_capitals.status.as_u16(), in_capitals.bytes()), (200, &image.manifest));
+    assert_eq!(in_capitals.header("oci-namespace"), "REGISTRY.example:443");
 
     let unknown = gateway.get("/v2/acme/app/manifests/v1?ns=evil.example").await;
     assert_eq!((unknown.status.as_u16(), unknown.code().as_str()), (404, "NAME_UNKNOWN"));
@@ -48,6 +51,122 @@ async fn an_image_is_found_by_namespace_and_by_prefix() {
     assert_eq!((nowhere.status.as_u16(), nowhere.code().as_str()), (404, "NAME_UNKNOWN"));
     let contradiction = gateway.get(&format!("/v2/docker.io/acme/app/manifests/v1?ns={HOST}")).await;
     assert_eq!((contradiction.status.as_u16(), contradiction.code().as_str()), (400, "NAME_INVALID"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_found_by_the_host_name_that_is_called() {
+    let stage = Stage::new().await;
+    let image = stage.signed(1, "acme/app", "v1");
+    let gateway = stage.gateway().await;
+    for (host, path, status) in [
+        (MIRROR.to_owned(), "/v2/acme/app/manifests/v1", 200),
+        (format!("{MIRROR}:5000").to_uppercase(), "/v2/acme/app/manifests/v1", 200),
+        (MIRROR.to_owned(), "/v2/registry.example/acme/app/manifests/v1", 200),
+        (MIRROR.to_owned(), "/v2/docker.io/acme/app/manifests/v1", 400),
+        (MIRROR.to_owned(), "/v2/acme/app/manifests/v1?ns=docker.io", 200),
+        ("other.example".to_owned(), "/v2/acme/app/manifests/v1", 404),
+    ] {
+        let reply = gateway.request(Method::GET, path, &[("host", &host)]).await;
+        assert_eq!(reply.status, status, "{host} {path}: {reply:?}");
+        if status == 200 {
+            assert_eq!(reply.bytes(), &image.manifest, "{host} {path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_the_content_is_not_sent_it_again() {
+    let stage = Stage::new().await;
+    let image = stage.signed(1, "acme/app", "v1");
+    let denied = stage.unsigned(2, "acme/app", "v2");
+    let gateway = stage.gateway().await;
+    let manifest = format!("/v2/{HOST}/acme/app/manifests/v1");
+    let blob = format!("/v2/{HOST}/acme/app/blobs/{}", Digest::of(&image.layers[0]));
+    for (path, bytes) in [(&manifest, &image.manifest), (&blob, &image.layers[0])] {
+        let tag = gateway.get(path).await.header("etag").to_owned();
+        assert_eq!(tag, format!("\"{}\"", Digest::of(bytes)));
+        let had = gateway.request(Method::GET, path, &[("if-none-match", &tag)]).await;
+        assert_eq!((had.status.as_u16(), had.bytes().len(), had.header("etag")), (304, 0, &*tag), "{path}");
+        let other = gateway.request(Method::GET, path, &[("if-none-match", "\"other\"")]).await;
+        assert_eq!((other.status.as_u16(), other.bytes()), (200, bytes), "{path}");
+    }
+    // To have it is no way to learn that it is there.
+    let tag = format!("\"{}\"", denied.digest());
+    let path = format!("/v2/{HOST}/acme/app/manifests/v2");
+    assert_eq!(gateway.request(Method::GET, &path, &[("if-none-match", &tag)]).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_is_given_of_the_content_that_the_client_has_the_rest_of() {
+    let stage = Stage::new().await;
+    let image = stage.signed(1, "acme/app", "v1");
+    let gateway = stage.gateway().await;
+    assert_eq!(gateway.get(&format!("/v2/{HOST}/acme/app/manifests/v1")).await.status, 200);
+    let layer = &image.layers[0];
+    let path = format!("/v2/{HOST}/acme/app/blobs/{}", Digest::of(layer));
+    let tag = format!("\"{}\"", Digest::of(layer));
+    let part = gateway.request(Method::GET, &path, &[("range", "bytes=1-3"), ("if-range", &tag)]).await;
+    assert_eq!((part.status.as_u16(), &part.bytes()[..]), (206, &layer[1..4]));
+    let whole = gateway.request(Method::GET, &path, &[("range", "bytes=1-3"), ("if-range", "\"x\"")]).await;
+    assert_eq!((whole.status.as_u16(), whole.bytes()), (200, layer));
+    let head = gateway.request(Method::HEAD, &path, &[("range", "bytes=1-3")]).await;
+    assert_eq!((head.status.as_u16(), head.header("content-length")), (200, &*layer.len().to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_images_alone_gets_what_the_origin_has_for_them() {
+    let stage = Stage::new().await;
+    let index = index_of(&[Image::random(1), Image::random(2)]);
+    index.push_to(&stage.origin, "acme/multi", Some("v1"));
+    stage.sign("acme/multi", &index.digest(), &release());
+    let chosen = index.images[1].digest();
+    let asks_for_images =
+        |seen: &testkit::registry::Seen| seen.header("accept") == Some(MediaType::OCI_MANIFEST);
+    let says = testkit::registry::Fault::Header("docker-content-digest", chosen.to_string());
+    stage.origin.fault(asks_for_images, says);
+    let gateway = stage.gateway().await;
+    let path = format!("/v2/{HOST}/acme/multi/manifests/v1");
+    let get = async |accept: &'static str| gateway.request(Method::GET, &path, &[("accept", accept)]).await;
+    for accept in ["*/*", MediaType::OCI_INDEX] {
+        assert_eq!(get(accept).await.bytes(), &index.manifest, "{accept}");
+    }
+    let image = get(MediaType::OCI_MANIFEST).await;
+    assert_eq!((image.status.as_u16(), image.bytes()), (200, &index.images[1].manifest));
+    assert_eq!(image.header("countersign-reason"), "index-allowed");
+    stage.origin.clear_faults();
+    stage.origin.fault(asks_for_images, testkit::registry::Fault::Status(404));
+    assert_eq!(get(MediaType::OCI_MANIFEST).await.status, 404);
+    // A digest leaves no choice.
+    let by_digest = format!("/v2/{HOST}/acme/multi/manifests/{}", index.digest());
+    let index_by_digest = gateway.request(Method::GET, &by_digest, &[("accept", MediaType::OCI_MANIFEST)]);
+    assert_eq!(index_by_digest.await.bytes(), &index.manifest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_is_found_under_both_its_addresses() {
+    let stage = Stage::new().await;
+    let image = stage.signed(1, "acme/app", "v1");
+    let unsigned = stage.unsigned(2, "acme/app", "v2");
+    let gateway = stage.gateway().await;
+    let sha512 = |bytes: &[u8]| Digest::with(oci::Algorithm::Sha512, bytes);
+    let path = |digest| format!("/v2/{HOST}/acme/app/manifests/{digest}");
+    let reply = gateway.get(&path(sha512(&image.manifest))).await;
+    assert_eq!((reply.status.as_u16(), reply.bytes()), (200, &image.manifest));
+    assert_eq!(reply.header("docker-content-digest"), sha512(&image.manifest).to_string());
+    assert_eq!(gateway.get(&path(sha512(&unsigned.manifest))).await.status, 403);
+
+    // And an image may name its parts by either.
+    let mut manifest: serde_json::Value = serde_json::from_slice(&image.manifest).unwrap();
+    manifest["layers"][0]["digest"] = json!(sha512(&image.layers[0]));
+    let bytes = bytes::Bytes::from(manifest.to_string());
+    let digest = stage.origin.put_manifest("acme/app", Some("v3"), MediaType::OCI_MANIFEST, bytes);
+    stage.sign("acme/app", &digest, &release());
+    assert_eq!(gateway.get(&path(digest)).await.status, 200);
+    let layer = format!("/v2/{HOST}/acme/app/blobs/{}", sha512(&image.layers[0]));
+    let reply = gateway.get(&layer).await;
+    assert_eq!((reply.status.as_u16(), reply.bytes()), (200, &image.layers[0]));
+    let part = gateway.request(Method::GET, &layer, &[("range", "bytes=-4")]).await;
+    assert_eq!((part.status.as_u16(), part.bytes().len()), (206, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,6 +210,10 @@ async fn a_denial_says_which_policy_and_who_signed_instead() {
     for part in ["acme-is-signed", "authority-0", "nightly.yaml", "wrong-identity"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
+    let error = &reply.json()["errors"][0];
+    assert_eq!(error["message"].as_str().unwrap().lines().count(), 1, "{error}");
+    let signer = &error["detail"]["policies"][0]["authorities"][0]["signers"][0]["certificate"];
+    assert_eq!(signer["subjects"][0], json!(nightly.subject.as_str()), "{error}");
     assert_eq!(reply.header("countersign-reason"), "wrong-identity");
     let head = gateway.head(&format!("/v2/{HOST}/acme/app/manifests/v1")).await;
     assert_eq!((head.status.as_u16(), head.header("countersign-reason")), (403, "wrong-identity"));

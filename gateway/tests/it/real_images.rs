@@ -32,7 +32,7 @@ async fn gateway_with(origin: &Registry, directory: &Path, more: &str) -> Gatewa
 }
 
 /// Loads every layout of a folder as `cgr.dev/chainguard/NAME` and gives `NAME@digest` and the signer's repository.
-fn load(origin: &Registry, folder: &Path) -> Vec<String> {
+pub(super) fn load(origin: &Registry, folder: &Path) -> Vec<String> {
     let mut images = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -24,6 +24,9 @@ use testkit::registry::Registry;
 /// The name that references and policies know the origin by.
 pub(crate) const HOST: &str = "registry.example";
 
+/// The name under which the gateway is the origin's mirror alone.
+pub(crate) const MIRROR: &str = "registry.mirror.example";
+
 pub(crate) use testkit::policy::{POLICY, release};
 
 /// An origin and what signs its images.
@@ -137,7 +140,7 @@ impl Stage {
             "storage: {{path: {directory}/storage}}\n\
              {trust}\n\
              admin: {{listen: '127.0.0.1:0'}}\n\
-             upstreams: [{{host: {HOST}, endpoint: '{endpoint}'}}, {{host: docker.io, endpoint: '{endpoint}'}}]\n\
+             upstreams: [{{host: {HOST}, endpoint: '{endpoint}', hostnames: [{MIRROR}]}}, {{host: docker.io, endpoint: '{endpoint}'}}]\n\
              {more}"
         );
         let path = self.directory.path().join("countersign.yaml");
@@ -210,6 +213,15 @@ impl Gateway {
 
     pub(crate) fn registry(&self) -> std::net::SocketAddr {
         self.app.registry
+    }
+
+    pub(crate) fn admission(&self) -> std::net::SocketAddr {
+        self.app.admission
+    }
+
+    /// The certificate authority of the admission door.
+    pub(crate) fn ca(&self) -> &Path {
+        self.app.ca.as_ref().unwrap()
     }
 
     /// Stops it as SIGTERM would.

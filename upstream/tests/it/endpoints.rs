@@ -64,13 +64,18 @@ async fn a_registry_s_own_no_is_final() {
 
 #[tokio::test]
 async fn nothing_is_absent_while_somebody_failed_who_might_have_it() {
-    let Pair { mirror, origin, upstream } = pair().await;
+    let Pair { origin, upstream, .. } = pair().await;
     origin.fault(|_| true, Fault::Status(503));
     let outcome = upstream.manifest(&repository(), &by_tag()).await;
     assert!(matches!(outcome, Err(FetchError::Unavailable(_))), "{outcome:?}");
 
+    // Nor while the registry is left alone.
+    for _ in 0..8 {
+        let outcome = upstream.manifest(&repository(), &by_tag()).await;
+        assert!(matches!(outcome, Err(FetchError::Unavailable(_))), "{outcome:?}");
+    }
     // The registry knows; that its mirror is away takes nothing from that.
-    origin.clear_faults();
+    let Pair { mirror, origin: _origin, upstream } = pair().await;
     mirror.fault(|_| true, Fault::Reset);
     let outcome = upstream.manifest(&repository(), &by_tag()).await;
     assert!(matches!(outcome, Err(FetchError::NotFound)), "{outcome:?}");
@@ -82,7 +87,14 @@ async fn nothing_is_absent_while_somebody_failed_who_might_have_it() {
     let upstream = Upstream::with_endpoints(first, vec![second]).unwrap();
     let outcome = upstream.manifest(&repository(), &by_tag()).await;
     assert!(matches!(outcome, Err(FetchError::Unavailable(_))), "{outcome:?}");
+    // Nor is access refused, which would have all forgotten that is known of the repository.
+    other.fault(|_| true, Fault::Status(403));
+    let outcome = upstream.manifest(&repository(), &by_tag()).await;
+    assert!(matches!(outcome, Err(FetchError::Unavailable(_))), "{outcome:?}");
     one.clear_faults();
+    let outcome = upstream.manifest(&repository(), &by_tag()).await;
+    assert!(matches!(outcome, Err(FetchError::Unauthorized)), "{outcome:?}");
+    other.clear_faults();
     let outcome = upstream.manifest(&repository(), &by_tag()).await;
     assert!(matches!(outcome, Err(FetchError::NotFound)), "{outcome:?}");
 }

@@ -6,6 +6,7 @@ mod blob;
 mod cloud;
 mod endpoints;
 mod failure;
+mod lists;
 mod login;
 mod manifest;
 mod pace;

@@ -124,6 +124,18 @@ fn without_a_log_it_is_a_timestamp_that_tells_when_a_certificate_was_used() {
 }
 
 #[test]
+fn where_no_log_is_demanded_known_logs_have_to_be_right_and_others_count_for_nothing() {
+    let world = World::new();
+    for case in cases_to_attack() {
+        let recipe = case.recipe.clone().by(&release());
+        let found = |attack| world.keyless(&recipe.clone().with(attack), case.form, UNLOGGED);
+        let signature = signed(found(Attack::EntryInUnknownLog), &case);
+        assert_eq!((signature.integrated_time, signature.entries.len()), (None, 0), "{case:?}");
+        refused(found(Attack::EntryOfAnother), FlawKind::LogEntry, &case);
+    }
+}
+
+#[test]
 fn each_root_of_a_composed_one_vouches_for_its_own_part() {
     let (ours, theirs) = (World::new(), Authority::new("another"));
     let (ours_root, theirs) = (&ours.root, &TrustRoot::from_json(&theirs.trusted_root()).unwrap());

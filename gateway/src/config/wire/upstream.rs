@@ -11,6 +11,8 @@ pub(in crate::config) struct Upstream {
     #[serde(default)]
     pub(in crate::config) aliases: Vec<String>,
     #[serde(default)]
+    pub(in crate::config) hostnames: Vec<String>,
+    #[serde(default)]
     pub(in crate::config) endpoint: Option<String>,
     #[serde(default)]
     pub(in crate::config) endpoints: Vec<Endpoint>,

@@ -150,3 +150,37 @@ async fn what_is_signed_here_cosign_verifies_and_what_is_wrong_it_refuses() {
         }
     }
 }
+
+/// Signs in every way, and has cosign verify through the gateway what it verifies at the registry.
+async fn verified_through_the_gateway(directory: &Path, origin: &str) {
+    let authority = Arc::new(Authority::new("cosign"));
+    let sigstore = Sigstore::start(authority.clone()).await;
+    let cosign = Cosign::new(directory, &sigstore);
+    let gateway = Served::start(directory, origin, &sigstore.trusted_root(), crate::stage::POLICY).await;
+    for (seed, way) in (1..).zip(Way::LOGGED) {
+        let image = Image::random(seed);
+        push_image(origin, REPOSITORY, &format!("v{seed}"), &image).await;
+        let digest = image.digest();
+        let reference = format!("{}/{REPOSITORY}@{digest}", origin.trim_start_matches("http://"));
+        cosign.sign(&reference, way, &Signer::Identity(release()));
+        let through = format!("{}/{HOST}/{REPOSITORY}@{digest}", gateway.registry);
+        for (identity, expected) in [(release(), true), (nightly(), false)] {
+            let (verified, said) = cosign.verify(&["verify"], &through, &Trust::Identity(&identity));
+            assert_eq!(verified, expected, "{way:?}: {said}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cosign_verifies_through_the_gateway_before_a_registry_with_referrers() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let registry = Registry::start().await;
+    verified_through_the_gateway(directory.path(), &registry.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cosign_verifies_through_the_gateway_before_a_registry_without_referrers() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let origin = Origin::start(directory.path()).await;
+    verified_through_the_gateway(directory.path(), &origin.url).await;
+}

@@ -8,16 +8,16 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, header};
-use http_body_util::Empty;
+use http::{HeaderMap, Request, header};
+use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use oci::{Digest, MediaType};
+use oci::{Digest, MANIFEST_ACCEPT, MediaType};
 
 use crate::stage::HOST;
 
 /// A program that runs in the background.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -35,6 +35,12 @@ pub(super) fn run(program: &str, arguments: &[&str]) -> Output {
         .unwrap_or_else(|error| panic!("{program}: {error}; `scripts/install-tools e2e` installs it"))
 }
 
+/// Runs a program, with one more argument, to its end.
+pub(super) fn run_all(command: &[String], last: &str) -> Output {
+    let arguments: Vec<&str> = command.iter().skip(1).map(String::as_str).chain([last]).collect();
+    run(&command[0], &arguments)
+}
+
 /// What a registry answers to a GET of a manifest at this URL.
 pub(super) async fn status(url: &str) -> u16 {
     let request = Request::get(url).header(header::ACCEPT, MediaType::OCI_MANIFEST);
@@ -42,7 +48,30 @@ pub(super) async fn status(url: &str) -> u16 {
     client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap().status().as_u16()
 }
 
-fn free_address() -> SocketAddr {
+/// An answer, read whole.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// What a registry answers to a GET of this URL by somebody who takes every manifest.
+pub(super) async fn get(url: &str) -> Answer {
+    let request = Request::get(url).header(header::ACCEPT, MANIFEST_ACCEPT);
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+pub(super) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -89,17 +118,27 @@ impl Origin {
         Self { url: format!("http://{address}"), log, _process: process }
     }
 
+    /// The host and the port.
+    pub(super) fn host(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// The lines of its access log that are reads, by whom it was in them.
+    pub(super) fn reads(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        let is_read = |line: &&str| line.contains("\"GET /v2/") || line.contains("\"HEAD /v2/");
+        log.lines().filter(is_read).map(str::to_owned).collect()
+    }
+
     /// Every read that the origin's own access log has is Countersign's.
     pub(super) fn nobody_went_round(&self) {
-        let log = std::fs::read_to_string(&self.log).unwrap();
-        let reads: Vec<&str> =
-            log.lines().filter(|line| line.contains("\"GET /v2/") || line.contains("\"HEAD /v2/")).collect();
+        let reads = self.reads();
         assert!(
             reads.iter().any(|line| line.contains("countersign/")),
-            "the log does not show who reads: {log}"
+            "the log does not show who reads: {reads:?}"
         );
         for line in reads {
-            for client in ["skopeo", "containerd", "containers/"] {
+            for client in ["skopeo", "containerd", "containers/", "libpod/", "podman"] {
                 assert!(!line.contains(client), "{line}");
             }
         }
@@ -115,6 +154,17 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) async fn start(directory: &Path, origin: &str, trusted_root: &str, policy: &str) -> Self {
+        let upstreams = format!("upstreams: [{{host: {HOST}, endpoint: '{origin}'}}]");
+        Self::start_with(directory, &upstreams, trusted_root, policy).await
+    }
+
+    /// The same with upstreams of its own, a line of YAML.
+    pub(super) async fn start_with(
+        directory: &Path,
+        upstreams: &str,
+        trusted_root: &str,
+        policy: &str,
+    ) -> Self {
         let [registry, admission, admin] = [free_address(), free_address(), free_address()];
         let policies = directory.join("policies");
         std::fs::create_dir(&policies).unwrap();
@@ -124,7 +174,7 @@ impl Served {
         let text = format!(
             "registry: {{listen: '{registry}'}}\nadmission: {{listen: '{admission}'}}\nadmin: {{listen: '{admin}'}}\n\
              storage: {{path: {0}/storage}}\ntrust: {{root: {{file: {0}/trusted_root.json}}}}\n\
-             policies: {{directory: {0}/policies}}\nupstreams: [{{host: {HOST}, endpoint: '{origin}'}}]\n",
+             policies: {{directory: {0}/policies}}\n{upstreams}\n",
             directory.display()
         );
         std::fs::write(&config, text).unwrap();
@@ -204,8 +254,16 @@ impl Containerd {
     }
 
     pub(super) fn pull(&self, reference: &str) -> Output {
-        let pull = ["images", "pull", "--hosts-dir", &self.hosts, "--snapshotter", "native", reference];
-        run("ctr", &[["--address", &self.socket].as_slice(), &pull].concat())
+        run_all(&self.puller("ctr", &self.hosts), reference)
+    }
+
+    /// The command that pulls an image, which comes last, by a directory of hosts: with `ctr`, which is containerd's of
+    /// Debian, or with `ctr2`, in which the newer version resolves and fetches by itself.
+    pub(super) fn puller(&self, ctr: &str, hosts: &str) -> Vec<String> {
+        let local: &[&str] = if ctr == "ctr2" { &["--local"] } else { &[] };
+        let address = [ctr, "--address", &self.socket, "images", "pull"];
+        let how = ["--hosts-dir", hosts, "--snapshotter", "native"];
+        [&address, local, &how].concat().into_iter().map(str::to_owned).collect()
     }
 
     pub(super) fn content(&self, digest: &Digest) -> Vec<u8> {
