@@ -59,7 +59,7 @@ async fn memo(server: &Server) -> Memo<String, String> {
     let shared = Shared::connect(settings, None).unwrap();
     shared.answers().await;
     let sharing = Sharing::new(shared, What::Conclusions, DAY);
-    Memo::shared("bench", Limits { entries: 100_000 }, None, sharing)
+    Memo::shared("bench", Limits { bytes: 128 * 1024 * 1024, entries: 100_000 }, None, sharing)
 }
 
 fn tiers(criterion: &mut Criterion) {

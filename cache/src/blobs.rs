@@ -19,7 +19,7 @@ use self::fill::Fill;
 use self::store::Store;
 use crate::blocking::blocking;
 use crate::lock::lock;
-use crate::{Blob, BoxError, Filling, OpenError};
+use crate::{Beginning, Blob, BoxError, Filling, OpenError};
 
 /// A directory of content, each file named by the digest that its bytes were found to have.
 ///
@@ -53,6 +53,23 @@ impl Blobs {
     /// The content of this digest, if it is kept. It was checked when it was written, and is not hashed again.
     pub async fn find(&self, digest: &Digest) -> Option<Blob> {
         self.store.find(digest)
+    }
+
+    /// How many bytes the content of this digest has, if it is kept. That somebody asked is no use of it.
+    pub fn size(&self, digest: &Digest) -> Option<u64> {
+        self.store.size(digest)
+    }
+
+    /// Removes the content of this digest; all content without one. Says how many files were removed. What is on its
+    /// way stays on its way: it is what its digest says.
+    pub async fn remove(&self, digest: Option<Digest>) -> usize {
+        let store = self.store.clone();
+        blocking(move || store.remove_kept(digest)).await.unwrap_or_default()
+    }
+
+    /// Removes the content whose digest, as a key, begins so. Waits for the disk.
+    pub fn remove_under(&self, beginning: &Beginning) {
+        self.store.remove_under(beginning);
     }
 
     /// Keeps content that is in memory. It is on disk when this returns.

@@ -18,7 +18,7 @@ pub(crate) use self::generations::Table;
 use self::generations::{Age, Hit};
 use self::queue::Queue;
 pub(crate) use self::queue::Ticket;
-use crate::{BoxError, OpenError};
+use crate::{Beginning, BoxError, OpenError};
 
 /// Tables of bytes by bytes, in one file of one process.
 ///
@@ -122,10 +122,11 @@ impl Index {
         self.queue.settled(ticket).await;
     }
 
-    /// Every key that begins with these bytes. Waits for the disk.
-    pub(crate) fn keys_under(&self, table: Table, prefix: &[u8]) -> Vec<Arc<[u8]>> {
-        let mut keys = self.queue.keys_under(table, prefix);
-        match self.disk.with(|database| table.keys_under(database, prefix)) {
+    /// Every key that begins so; one that was removed may be among them, and one may be there twice. Waits for the
+    /// disk.
+    pub(crate) fn keys_under(&self, table: Table, beginning: &Beginning) -> Vec<Arc<[u8]>> {
+        let mut keys = self.queue.keys_under(table, beginning);
+        match self.disk.with(|database| table.keys_under(database, beginning)) {
             Ok(found) => keys.extend(found),
             Err(error) => unreadable(table, &error),
         }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use oci::{Digest, Name};
 
+use crate::beginning::fields;
+
 /// What something is remembered under.
 ///
 /// All keys of one type must encode the same number of fields, or say in an earlier field how many follow: two keys
@@ -12,10 +14,15 @@ use oci::{Digest, Name};
 pub trait Key: Clone + Eq + Hash + Send + Sync + 'static {
     /// Appends the fields of this key.
     fn encode(&self, out: &mut KeyBytes);
+
+    /// Whose it is, where memory is shared out among many: a repository's, or nobody's in particular.
+    fn domain(&self) -> Option<KeyBytes> {
+        None
+    }
 }
 
 /// An encoded key: every field with its length before it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct KeyBytes(Vec<u8>);
 
 impl KeyBytes {
@@ -35,6 +42,11 @@ impl KeyBytes {
     /// All the fields.
     pub fn as_slice(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Each of the fields.
+    pub fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        fields(&self.0)
     }
 
     /// Fields that were encoded before.
@@ -67,6 +79,10 @@ impl Key for Scope {
     fn encode(&self, out: &mut KeyBytes) {
         out.field(&self.0);
     }
+
+    fn domain(&self) -> Option<KeyBytes> {
+        Some(KeyBytes::of(self))
+    }
 }
 
 impl Key for String {
@@ -98,6 +114,10 @@ impl Key for Name {
         out.field(self.host.as_str().as_bytes());
         out.field(self.repository.as_str().as_bytes());
     }
+
+    fn domain(&self) -> Option<KeyBytes> {
+        Some(KeyBytes::of(self))
+    }
 }
 
 /// The hash alone: the algorithms differ in its length.
@@ -109,11 +129,16 @@ impl Key for Digest {
 
 macro_rules! tuples {
     ($($($part:ident)+;)+) => {$(
+        /// It is whose its first part is.
         impl<$($part: Key),+> Key for ($($part,)+) {
             #[expect(non_snake_case, reason = "a part is named as its type")]
             fn encode(&self, out: &mut KeyBytes) {
                 let ($($part,)+) = self;
                 $($part.encode(out);)+
+            }
+
+            fn domain(&self) -> Option<KeyBytes> {
+                self.0.domain()
             }
         }
     )+};

@@ -1,10 +1,11 @@
 //! Memory: what was found, verified and fetched, and for how long.
 //!
-//! Small things are remembered in a [`Memo`]: in memory, over an [`Index`] on disk, over what the fleet shares in
+//! Small things are remembered in a [`Memo`]: in [`Memory`], over an [`Index`] on disk, over what the fleet shares in
 //! Redis ([`Shared`]), sealed by [`Seals`]. [`Links`] say which manifests name a child, [`Blobs`] keep content by
 //! digest, and [`Flights`] let many callers wait for one piece of work, and with a [`Lease`] a whole fleet. The crate
 //! speaks to no registry and does not know what the things that it remembers mean.
 
+mod beginning;
 mod blob;
 mod blobs;
 mod blocking;
@@ -17,12 +18,14 @@ mod lease;
 mod links;
 mod lock;
 mod memo;
+mod memory;
 mod open_error;
 mod random;
 mod seal;
 mod shared;
 mod stats;
 
+pub use beginning::Beginning;
 pub use blob::{Blob, ReadError};
 pub use blobs::Blobs;
 pub use fill_error::{BoxError, FillError};
@@ -32,8 +35,11 @@ pub use index::Index;
 pub use key::{Key, KeyBytes, Scope};
 pub use lease::{Lease, LeaseTimes};
 pub use links::{Link, Links, PARENTS};
-pub use memo::{Limits, Memo, Presence, Sharing, What};
+pub use memo::{Limits, Look, Memo, Presence, Sharing, What};
+pub use memory::{Memory, Since};
 pub use open_error::OpenError;
 pub use seal::{Broken, InvalidSecrets, Label, Opened, Seals};
-pub use shared::{BUDGET, BreakerState, ConnectError, InvalidUrl, MAX_VALUE, Settings, Shared, Trust};
-pub use stats::{FlightStats, Latency, LeaseStats, MemoStats, SharedStats};
+pub use shared::{
+    BUDGET, BreakerState, ConnectError, Forgets, InvalidUrl, MAX_VALUE, Settings, Shared, Trust,
+};
+pub use stats::{FlightStats, Latency, LeaseStats, MemoStats, MemoryStats, SharedStats};

@@ -9,18 +9,14 @@ use futures_util::{StreamExt, stream};
 use oci::{Algorithm, Digest};
 use serde::{Deserialize, Serialize};
 
-use crate::index::Table;
 use crate::shared::Forgets;
-use crate::{Index, KeyBytes, Label, Memo, Scope, Shared};
+use crate::{Beginning, Index, KeyBytes, Label, Limits, Look, Memo, MemoStats, MemoryStats, Scope, Shared};
 
 /// How many parents of one child are remembered. The one that was added first goes first.
 pub const PARENTS: usize = 256;
 
-/// How many links are held in memory. Each is about a hundred bytes.
-const IN_MEMORY: u64 = 500_000;
-
-/// For how many children links are kept on disk, at least.
-const ON_DISK: u64 = 200_000;
+/// How many are held in memory, and for how many children they are kept on disk, at least.
+const LIMITS: Limits = Limits { bytes: 12 * 1024 * 1024, entries: 200_000 };
 
 /// How many manifests are known to be linked to all their children, and for how long that is believed: links that
 /// nobody reads leave the disk in the end, and are then made again.
@@ -75,10 +71,8 @@ struct Fleet {
 impl Links {
     /// The links in this index; without one, memory alone.
     pub fn new(index: Option<Arc<Index>>) -> Self {
-        let table = Table { name: TABLE, entries: ON_DISK };
-        let weight = |links: &Arc<[Link]>| u32::try_from(links.len() + 1).unwrap_or(u32::MAX);
         let known = Known {
-            parents: Memo::weighing(table, IN_MEMORY, weight, index),
+            parents: Memo::new(TABLE, LIMITS, index),
             marks: moka::sync::Cache::builder().max_capacity(MARKS).time_to_live(MARKED_FOR).build(),
         };
         Self { known: Arc::new(known), fleet: None }
@@ -147,9 +141,7 @@ impl Links {
 
     /// Forgets every link within a scope.
     pub async fn forget_scope(&self, scope: &Scope) {
-        let prefix = KeyBytes::of(scope);
-        let forgotten = scope.clone();
-        self.known.parents.forget_under(prefix, move |(scope, _)| *scope == forgotten).await;
+        self.known.parents.forget_under(Beginning::of(scope)).await;
         for (mark, _) in self.known.marks.iter().filter(|(mark, _)| mark.0 == *scope) {
             self.known.marks.invalidate(&*mark);
         }
@@ -157,10 +149,43 @@ impl Links {
 
     /// Forgets every link within a scope, here and at every replica.
     pub async fn purge_scope(&self, scope: &Scope) {
-        self.forget_scope(scope).await;
+        self.purge(Beginning::of(scope)).await;
+    }
+
+    /// Forgets every link whose scope and child begin so, here and at every replica. Says whether those that listen
+    /// were told. May not be dropped before it is done.
+    pub async fn purge(&self, beginning: Beginning) -> bool {
         if let Some(fleet) = &self.fleet {
-            fleet.shared.purge(TABLE, &KeyBytes::of(scope)).await;
+            return fleet.shared.purge(TABLE, &beginning).await;
         }
+        self.known.parents.forget_under(beginning).await;
+        self.known.marks.invalidate_all();
+        true
+    }
+
+    /// The keys of children that begin so, in memory or on disk: scope, child.
+    pub async fn keys_under(&self, beginning: Beginning) -> Vec<KeyBytes> {
+        self.known.parents.keys_under(beginning).await
+    }
+
+    /// What is in memory, and what made room.
+    pub fn held(&self) -> MemoryStats {
+        self.known.parents.held()
+    }
+
+    /// Where links were found.
+    pub fn stats(&self) -> MemoStats {
+        self.known.parents.stats()
+    }
+
+    /// What each tier knows of a child's parents, without bringing it nearer.
+    pub async fn look(&self, scope: &Scope, child: &Digest) -> Look<Arc<[Link]>> {
+        let found = self.known.parents.look(&(scope.clone(), *child)).await;
+        let shared = match &self.fleet {
+            Some(fleet) => Some(fleet.parents(scope, child).await).filter(|links| !links.is_empty()),
+            None => None,
+        };
+        Look { shared: shared.map(Arc::from), ..found }
     }
 }
 
@@ -181,14 +206,9 @@ impl Known {
 }
 
 impl Forgets for Known {
-    fn forget_under(&self, prefix: &KeyBytes) {
-        self.parents.forget_at_once(prefix);
+    fn forget_under(&self, beginning: &Beginning) {
+        self.parents.forget_at_once(beginning);
         // Whichever links went, the next who adds them adds them anew.
-        self.marks.invalidate_all();
-    }
-
-    fn forget_memory(&self) {
-        self.parents.forget_memory();
         self.marks.invalidate_all();
     }
 }

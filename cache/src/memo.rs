@@ -1,5 +1,6 @@
 //! What is remembered of one kind: in memory, across restarts, and by the fleet.
 
+mod look;
 mod record;
 mod sharing;
 mod store;
@@ -11,14 +12,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
+pub use self::look::{Look, Presence};
 pub use self::sharing::{Sharing, What};
 use self::store::{Remembered, Store};
 use crate::blocking::blocking;
-use crate::index::{Table, Ticket};
+use crate::index::Ticket;
 use crate::random::fraction;
 use crate::shared::Forgets;
-use crate::{Index, Key, KeyBytes, MemoStats, Shared};
+use crate::{Beginning, Index, Key, KeyBytes, MemoStats, MemoryStats, Shared, Since};
 
 /// Values by key: the ones in use in memory, all of them in the index, if there is one, and in the shared tier, if
 /// there is one.
@@ -43,20 +46,11 @@ impl<K, V> Clone for Memo<K, V> {
 /// How much is remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many entries are held in memory at most, the least used going first. On disk the same number of the last
-    /// entries is kept at least, and twice as many at most.
+    /// How many bytes are held in memory at most, more or less: the keys, the values as they are stored, and what
+    /// every entry takes besides.
+    pub bytes: u64,
+    /// How many of the last entries are kept on disk at least; twice as many at most.
     pub entries: u64,
-}
-
-/// Where something is remembered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Presence {
-    /// In memory, and still believed.
-    pub memory: bool,
-    /// On disk, or nobody can tell.
-    pub disk: bool,
-    /// In the shared tier, and still believed.
-    pub shared: bool,
 }
 
 /// What a value has to be, to be held in memory and stored as JSON.
@@ -69,7 +63,17 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
     ///
     /// The name is that of the table: no two memos over one index share it.
     pub fn new(name: &'static str, limits: Limits, index: Option<Arc<Index>>) -> Self {
-        Self::weighing(Table { name, entries: limits.entries }, limits.entries, |_| 1, index)
+        Self { store: Arc::new(Store::new(name, limits, index, None)), fleet: None }
+    }
+
+    /// A memory that is not shared with the fleet, and forgets what any of it purges.
+    pub fn purged_with(
+        name: &'static str,
+        limits: Limits,
+        index: Option<Arc<Index>>,
+        fleet: Option<Arc<Shared>>,
+    ) -> Self {
+        Self::told(Store::new(name, limits, index, None), fleet)
     }
 
     /// A memory that is shared with the fleet. Of what others keep there, what is found is kept here too.
@@ -82,23 +86,18 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
         sharing: Sharing<K>,
     ) -> Self {
         let fleet = sharing.shared.clone();
-        let table = Table { name, entries: limits.entries };
         let sharing = sharing.is_trusted().then_some(sharing);
-        let store = Arc::new(Store::new(table, limits.entries, |_| 1, index, sharing));
-        let forgets: Arc<dyn Forgets> = store.clone();
-        let forgets: Weak<dyn Forgets> = Arc::downgrade(&forgets);
-        fleet.add(name, forgets);
-        Self { store, fleet: Some(fleet) }
+        Self::told(Store::new(name, limits, index, sharing), Some(fleet))
     }
 
-    /// A memory whose entries do not count as one each.
-    pub(crate) fn weighing(
-        table: Table,
-        capacity: u64,
-        weight: fn(&V) -> u32,
-        index: Option<Arc<Index>>,
-    ) -> Self {
-        Self { store: Arc::new(Store::new(table, capacity, weight, index, None)), fleet: None }
+    fn told(store: Store<K, V>, fleet: Option<Arc<Shared>>) -> Self {
+        let store = Arc::new(store);
+        let forgets: Arc<dyn Forgets> = store.clone();
+        let forgets: Weak<dyn Forgets> = Arc::downgrade(&forgets);
+        if let Some(fleet) = &fleet {
+            fleet.add(store.table.name, forgets);
+        }
+        Self { store, fleet }
     }
 
     /// What is remembered for this key: in memory, or else on disk, or else by the fleet. Of many who look for the
@@ -153,21 +152,55 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
         found
     }
 
+    /// What is in memory for this key, and how much longer it is believed; `None` is without an end.
+    pub fn find_in_memory_with_end(&self, key: &K) -> Option<(V, Option<Duration>)> {
+        let found = self.store.memory.find(key)?;
+        let left = found.until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return None;
+        }
+        self.store.meters.memory.add();
+        Some((found.value, left))
+    }
+
+    /// Tells the fleet again what is in memory or on disk for this key and believed without an end, so that it does
+    /// not leave the shared tier while it is in use. Says whether there was such a thing.
+    pub async fn share_again(&self, key: &K) -> bool {
+        if self.store.sharing.is_none() {
+            return false;
+        }
+        let since = self.since(key);
+        let remembered = self.store.memory.find(key);
+        let value = match (remembered, self.store.index.clone()) {
+            (Some(remembered), _) => remembered.until.is_none().then_some(remembered.value),
+            (None, Some(index)) => {
+                let (store, key) = (self.store.clone(), key.clone());
+                blocking(move || store.look_below(&index, &key)).await.flatten()
+            }
+            (None, None) => None,
+        };
+        let Some(value) = value else {
+            return false;
+        };
+        self.share(since, key.clone(), value, None).await;
+        true
+    }
+
     /// What the fleet remembers for this key, whatever is remembered here: it takes the place of that, unless that
     /// changed meanwhile.
     pub async fn find_shared(&self, key: &K) -> Option<V> {
         let sharing = self.store.sharing.as_ref()?;
         let bytes = KeyBytes::of(key);
-        let changes = self.store.turns.changes(&bytes);
+        let asked = self.store.asked(&bytes);
         let found = sharing.find::<V>(self.store.table.name, key).await?;
         self.store.meters.shared.add();
         let remembered = Remembered::new(found.value.clone(), found.left);
         match self.store.index.clone() {
             Some(index) => {
                 let (store, key) = (self.store.clone(), key.clone());
-                blocking(move || store.fill(Some(&index), &key, &bytes, remembered, changes)).await;
+                blocking(move || store.fill(Some(&index), &key, &bytes, remembered, asked)).await;
             }
-            None => self.store.fill(None, key, &bytes, remembered, changes),
+            None => self.store.fill(None, key, &bytes, remembered, asked),
         }
         Some(found.value)
     }
@@ -175,16 +208,31 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
     /// Remembers a value. It is on disk when this returns, and in the shared tier if that answers; where it could not
     /// be written the log says so, and memory has it until then.
     pub async fn keep(&self, key: K, value: V) {
-        self.keep_locally(key.clone(), Remembered { value: value.clone(), until: None }).await;
-        self.share(key, value, None).await;
+        self.keep_since(self.since(&key), key, value).await;
+    }
+
+    /// For whoever asks for something now that is to be remembered later, and must not be if it is purged meanwhile.
+    pub fn since(&self, key: &K) -> Since {
+        let fleet = self.fleet.as_ref();
+        let made = fleet.map_or(0, |fleet| fleet.made(self.store.table.name, &KeyBytes::of(key)));
+        Since { made, ..self.store.memory.since() }
+    }
+
+    /// Remembers a value as [`keep`](Self::keep) does, unless something was purged since it was asked for.
+    pub async fn keep_since(&self, since: Since, key: K, value: V) {
+        self.remember(since, key, value, None).await;
     }
 
     /// Remembers a value in memory alone, and in the shared tier, for this long at most: up to a tenth less, so that
     /// what came together does not go together. It takes the place of what was remembered before, on disk too.
     pub async fn keep_for(&self, key: K, value: V, for_: Duration) {
-        let for_ = shortened(for_);
-        self.keep_locally(key.clone(), Remembered::new(value.clone(), Some(for_))).await;
-        self.share(key, value, Some(for_)).await;
+        self.keep_for_since(self.since(&key), key, value, for_).await;
+    }
+
+    /// Remembers a value for a while as [`keep_for`](Self::keep_for) does, unless something was purged since it was
+    /// asked for.
+    pub async fn keep_for_since(&self, since: Since, key: K, value: V, for_: Duration) {
+        self.remember(since, key, value, Some(shortened(for_))).await;
     }
 
     /// Forgets what is remembered for this key, in memory, on disk and in the shared tier. What other replicas have
@@ -201,53 +249,35 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
             .await;
         }
         match self.store.index.clone() {
-            None => drop(self.store.replace(None, key, None)),
+            None => drop(self.store.forget(None, key)),
             Some(index) => {
                 let (store, to, key) = (self.store.clone(), index.clone(), key.clone());
-                let ticket = blocking(move || store.replace(Some(&to), &key, None)).await;
+                let ticket = blocking(move || store.forget(Some(&to), &key)).await;
                 index.settled(ticket.unwrap_or(Ticket::NONE)).await;
             }
         }
     }
 
-    /// Forgets every key that begins with these bytes, here and at every replica of the fleet: at those that listen
-    /// within a second, at others when they are back. No bytes are the beginning of every key, and a whole key is the
-    /// beginning of itself alone.
-    pub async fn purge(&self, prefix: &KeyBytes) {
-        let beginning = prefix.clone();
-        let holds = move |key: &K| KeyBytes::of(key).as_slice().starts_with(beginning.as_slice());
-        self.forget_under(prefix.clone(), holds).await;
-        if let Some(fleet) = self.fleet.clone() {
-            let (table, prefix) = (self.store.table.name, prefix.clone());
-            detached(async move { fleet.purge(table, &prefix).await }).await;
-        }
-    }
-
-    /// Forgets every key that begins with these bytes, here alone. Waits for the disk.
-    pub(crate) fn forget_at_once(&self, prefix: &KeyBytes) {
-        Forgets::forget_under(&*self.store, prefix);
-    }
-
-    /// Forgets what is in memory.
-    pub(crate) fn forget_memory(&self) {
-        Forgets::forget_memory(&*self.store);
-    }
-
-    /// Where something is remembered for this key, without bringing it nearer. For whoever asks why.
-    pub async fn inspect(&self, key: &K) -> Presence {
-        let memory = self.store.find_in_memory(key).is_some();
-        let disk = match self.store.index.clone() {
-            Some(index) => {
-                let (table, key) = (self.store.table, KeyBytes::of(key));
-                blocking(move || index.may_have(table, key.as_slice())).await.unwrap_or(false)
-            }
-            None => false,
+    /// Forgets every key that begins so, here and at every replica of the fleet: at those that listen within a second,
+    /// at others when they are back. What was asked for before is not kept after it either, wherever it is under way.
+    /// Says whether those that listen were told.
+    pub async fn purge(&self, beginning: impl Into<Beginning>) -> bool {
+        let beginning = beginning.into();
+        let Some(fleet) = self.fleet.clone() else {
+            self.forget_under(beginning).await;
+            return true;
         };
-        let shared = match &self.store.sharing {
-            Some(sharing) => sharing.find::<V>(self.store.table.name, key).await.is_some(),
-            None => false,
-        };
-        Presence { memory, disk, shared }
+        let table = self.store.table.name;
+        let told = tokio::spawn(async move { fleet.purge(table, &beginning).await }).await;
+        told.unwrap_or_else(|error| {
+            tracing::error!(%error, "a purge ended early");
+            false
+        })
+    }
+
+    /// Forgets every key that begins so, here alone. Waits for the disk.
+    pub(crate) fn forget_at_once(&self, beginning: &Beginning) {
+        Forgets::forget_under(&*self.store, beginning);
     }
 
     /// Where it found what it was asked for.
@@ -255,30 +285,36 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
         self.store.meters.stats()
     }
 
-    /// How many entries are in memory, or nearly.
-    pub fn entries(&self) -> u64 {
-        self.store.memory.entry_count()
+    /// What is in memory, and what made room.
+    pub fn held(&self) -> MemoryStats {
+        self.store.memory.stats()
     }
 
-    async fn keep_locally(&self, key: K, remembered: Remembered<V>) {
-        match self.store.index.clone() {
-            None => drop(self.store.replace(None, &key, Some(remembered))),
+    async fn remember(&self, since: Since, key: K, value: V, lasts: Option<Duration>) {
+        let remembered = Remembered::new(value.clone(), lasts);
+        let kept = match self.store.index.clone() {
+            None => self.store.keep(None, &key, remembered, since).is_some(),
             Some(index) => {
-                let (store, to) = (self.store.clone(), index.clone());
-                let ticket = blocking(move || store.replace(Some(&to), &key, Some(remembered))).await;
+                let (store, to, key) = (self.store.clone(), index.clone(), key.clone());
+                let ticket = blocking(move || store.keep(Some(&to), &key, remembered, since)).await.flatten();
                 index.settled(ticket.unwrap_or(Ticket::NONE)).await;
+                ticket.is_some()
             }
+        };
+        // What is purged from now on is not believed there: it says when it was asked for.
+        if kept {
+            self.share(since, key, value, lasts).await;
         }
     }
 
-    async fn share(&self, key: K, value: V, lasts: Option<Duration>) {
+    async fn share(&self, since: Since, key: K, value: V, lasts: Option<Duration>) {
         if self.store.sharing.is_none() {
             return;
         }
         let store = self.store.clone();
         detached(async move {
             if let Some(sharing) = &store.sharing {
-                sharing.keep(store.table.name, &key, &value, lasts).await;
+                sharing.keep(store.table.name, &key, &value, lasts, since.made).await;
             }
         })
         .await;
@@ -298,11 +334,10 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
         }
     }
 
-    /// Forgets every key that begins with these bytes; `holds` tells them among those in memory. What is kept under
-    /// such a key meanwhile may stay.
-    pub(crate) async fn forget_under(&self, prefix: KeyBytes, holds: impl Fn(&K) -> bool + Send + 'static) {
+    /// Forgets every key that begins so, here alone.
+    pub(crate) async fn forget_under(&self, beginning: Beginning) {
         let store = self.store.clone();
-        let ticket = blocking(move || store.forget_under(&prefix, holds)).await;
+        let ticket = blocking(move || store.forget_under(&beginning)).await;
         if let (Some(index), Some(ticket)) = (&self.store.index, ticket) {
             index.settled(ticket).await;
         }

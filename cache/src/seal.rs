@@ -129,6 +129,11 @@ impl Seals {
         self.keyed
     }
 
+    /// Whether these are seals of the same secrets in the same order.
+    pub(crate) fn are_those(&self, others: &Self) -> bool {
+        self.keys.iter().map(|key| key.id).eq(others.keys.iter().map(|key| key.id))
+    }
+
     /// Seals a value at this time until that, both in milliseconds since 1970. `None` only when the system has no
     /// randomness, or the value is larger than any that is sealed.
     pub fn seal(&self, label: Label<'_>, value: &[u8], expires: u64, now: u64) -> Option<Vec<u8>> {

@@ -10,7 +10,7 @@ mod server;
 mod settings;
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, SystemTime};
 
 use oci::{Algorithm, Hasher};
@@ -21,14 +21,14 @@ use tokio::time::Instant;
 pub use self::address::InvalidUrl;
 pub use self::breaker::BreakerState;
 use self::link::Link;
-pub(crate) use self::purges::Forgets;
+pub use self::purges::Forgets;
 use self::purges::{Purge, Purges};
 use self::seldom::Seldom;
 use self::server::Server;
 pub use self::settings::{BUDGET, ConnectError, Settings, Trust};
 use crate::seal::OVERHEAD;
 use crate::stats::{Count, SharedStats};
-use crate::{Broken, Index, KeyBytes, Label, LeaseStats, Opened, Seals};
+use crate::{Beginning, Broken, Index, KeyBytes, Label, LeaseStats, Opened, Seals};
 
 /// How large a value may be. What is larger is found elsewhere, and stays with whoever has it.
 pub const MAX_VALUE: usize = 64 * 1024;
@@ -58,7 +58,8 @@ pub struct Shared {
 /// All of it but the tasks, which hold it.
 struct Core {
     link: Arc<Link>,
-    seals: Seals,
+    /// Replaced whole when secrets are.
+    seals: RwLock<Arc<Seals>>,
     trust: Trust,
     prefix: String,
     purges: Arc<Purges>,
@@ -102,7 +103,7 @@ impl Shared {
         let server = Server::new(&settings)?;
         let core = Arc::new(Core {
             link: Link::new(server, &settings.prefix, settings.budget),
-            seals: settings.seals.unwrap_or_else(Seals::unkeyed),
+            seals: RwLock::new(Arc::new(settings.seals.unwrap_or_else(Seals::unkeyed))),
             trust: settings.trust,
             prefix: settings.prefix,
             purges: Arc::new(Purges::new(index)),
@@ -171,21 +172,19 @@ impl Shared {
         core.open(label, &sealed)
     }
 
-    /// Stores a value under this label, for this long. Says whether it is there; where it is not, that costs others
-    /// time.
-    pub(crate) async fn keep(&self, label: Label<'_>, value: &[u8], lifetime: Duration) -> bool {
+    /// Stores a value under this label, for this long, as made at this time. Says whether it is there; where it is
+    /// not, that costs others time.
+    pub(crate) async fn keep(&self, label: Label<'_>, value: &[u8], lifetime: Duration, made: u64) -> bool {
         let core = &self.core;
         if value.len() > MAX_VALUE {
             core.meters.oversized.add();
             return false;
         }
         let lifetime = u64::try_from(lifetime.min(MAX_LIFETIME).as_millis()).unwrap_or(u64::MAX);
-        let now = now();
         if lifetime == 0 {
             return false;
         }
-        let made = core.purges.made(label, now);
-        let Some(sealed) = core.seals.seal(label, value, now.saturating_add(lifetime), made) else {
+        let Some(sealed) = core.seals().seal(label, value, now().saturating_add(lifetime), made) else {
             return false;
         };
         let command = redis::cmd("SET").arg(core.place(label)).arg(sealed).arg("PX").arg(lifetime).to_owned();
@@ -194,6 +193,11 @@ impl Shared {
             core.meters.stored.add();
         }
         stored
+    }
+
+    /// When something that is made now under this key is to say that it was made.
+    pub(crate) fn made(&self, table: &str, key: &KeyBytes) -> u64 {
+        self.core.purges.made(table, key.as_slice(), now())
     }
 
     /// Removes what is stored under this label.
@@ -215,8 +219,8 @@ impl Shared {
         let core = &self.core;
         let lifetime = u64::try_from(lifetime.min(MAX_LIFETIME).as_millis()).unwrap_or(u64::MAX).max(1);
         let now = now();
-        let made = core.purges.made(label, now);
-        let Some(sealed) = core.seals.seal(label, value, now.saturating_add(lifetime), made) else {
+        let made = core.purges.made(label.table, label.key, now);
+        let Some(sealed) = core.seals().seal(label, value, now.saturating_add(lifetime), made) else {
             return false;
         };
         let command = append(&core.place(label), &sealed, sealed.len() * most, lifetime);
@@ -242,28 +246,38 @@ impl Shared {
         records
     }
 
-    /// From now on, this forgets what anybody purges from its table.
-    pub(crate) fn add(&self, table: &'static str, forgets: Weak<dyn Forgets>) {
+    /// From now on, this forgets what anybody purges from its table. Waits for the disk where it was late.
+    pub fn add(&self, table: &'static str, forgets: Weak<dyn Forgets>) {
         self.core.purges.add(table, forgets);
     }
 
-    /// Purges every key of this table that begins with these bytes: here when this returns, at replicas that listen
-    /// at once, and at others when they are back.
-    pub(crate) async fn purge(&self, table: &str, prefix: &KeyBytes) {
-        let mut id = [0; 16];
-        if aws_lc_rs::rand::fill(&mut id).is_err() {
-            tracing::error!("no randomness: the other replicas are not told of a purge");
-            return;
+    /// Purges every key of this table that begins so: here when this returns, within a second at replicas that
+    /// listen, and at others when they are back. Says whether those that listen were told; where not, they are as soon
+    /// as the server answers, also after a restart. May not be dropped before it is done.
+    pub async fn purge(&self, table: &str, beginning: &Beginning) -> bool {
+        let purge = Purge::new(crate::random::id(), table, beginning, now());
+        self.core.carry_out(purge.clone()).await;
+        if self.core.tell(&purge).await {
+            return true;
         }
-        let purge = Purge::new(id, table, prefix, now());
-        let record = purge.record(&self.core.seals);
-        self.core.carry_out(purge).await;
-        let Some(record) = record else {
-            return;
-        };
-        if !self.core.tell(&record).await {
-            self.core.purges.owe(record);
+        let core = self.core.clone();
+        crate::blocking::blocking(move || core.purges.owed().add(purge)).await;
+        false
+    }
+
+    /// Seals and opens with these from now on, in place of those before. Says whether they are others.
+    ///
+    /// # Errors
+    /// [`ConnectError::Unsealed`] where conclusions are shared and these prove nothing; those before stay.
+    pub fn reseal(&self, seals: Seals) -> Result<bool, ConnectError> {
+        if self.core.trust == Trust::Sealed && !seals.are_keyed() {
+            return Err(ConnectError::Unsealed);
         }
+        if self.core.seals().are_those(&seals) {
+            return Ok(false);
+        }
+        *self.core.seals.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(seals);
+        Ok(true)
     }
 
     /// The answer to a question about a lease, within this time.
@@ -282,6 +296,10 @@ impl Shared {
 }
 
 impl Core {
+    fn seals(&self) -> Arc<Seals> {
+        self.seals.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The prefix, the table for whoever looks, and in braces, so that a cluster puts what belongs together in one
     /// slot, the hash of the whole label.
     fn place(&self, label: Label<'_>) -> String {
@@ -292,7 +310,7 @@ impl Core {
 
     /// What was sealed, if it is ours, still believed, and not purged.
     fn open(&self, label: Label<'_>, sealed: &[u8]) -> Option<Opened> {
-        match self.seals.open(label, sealed, now()) {
+        match self.seals().open(label, sealed, now()) {
             Ok(opened) if self.purges.cover(label, opened.made) => {
                 self.meters.purged.add();
                 None
@@ -343,7 +361,7 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared")
             .field("prefix", &self.core.prefix)
             .field("trust", &self.core.trust)
-            .field("seals", &self.core.seals)
+            .field("seals", &self.core.seals())
             .finish_non_exhaustive()
     }
 }

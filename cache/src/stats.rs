@@ -18,6 +18,17 @@ pub struct MemoStats {
     pub misses: u64,
 }
 
+/// What a [`Memory`](crate::Memory) holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct MemoryStats {
+    /// How many entries, or nearly.
+    pub entries: u64,
+    /// How many bytes they are taken to have.
+    pub bytes: u64,
+    /// How many entries made room for others, or found none.
+    pub evictions: u64,
+}
+
 /// What [`Flights`](crate::Flights) did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct FlightStats {

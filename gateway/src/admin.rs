@@ -1,14 +1,22 @@
-//! The admin listener: is it alive, is it ready, what did it count.
+//! The admin listener: is it alive, is it ready, what did it count; and for whoever may operate it, what it remembers.
+
+mod access;
+mod operation;
+mod socket;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+pub(crate) use self::access::{Access, Via};
+pub(crate) use self::socket::Socket;
 use crate::figures::Figures;
 use crate::kubernetes::Cluster;
+use crate::memory::Memory;
 use crate::reply::{Body, text, whole};
 use crate::rules::Rules;
 
@@ -36,26 +44,43 @@ pub(crate) struct Admin {
     cluster: Option<Arc<Cluster>>,
     metrics: PrometheusHandle,
     figures: Figures,
+    access: Access,
+    memory: Memory,
 }
 
 impl Admin {
-    /// A listener that reports on these.
+    /// A listener that reports on these, and lets whoever has access operate them.
     pub(crate) fn new(
         readiness: Arc<Readiness>,
         rules: Arc<ArcSwap<Rules>>,
         cluster: Option<Arc<Cluster>>,
         metrics: PrometheusHandle,
         figures: Figures,
+        access: Access,
+        memory: Memory,
     ) -> Self {
-        Self { readiness, rules, cluster, metrics, figures }
+        Self { readiness, rules, cluster, metrics, figures, access, memory }
     }
 
     /// Answers one request.
-    pub(crate) fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    pub(crate) async fn answer<B>(&self, request: Request<B>, via: Via) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
+    {
+        match request.uri().path() {
+            operation::CACHE | operation::PURGE => match self.access.check(via, request.headers()) {
+                Ok(operator) => operation::answer(&self.memory, operator, request).await,
+                Err(refused) => refused,
+            },
+            _ => self.report(request.method(), request.uri().path()),
+        }
+    }
+
+    fn report(&self, method: &Method, path: &str) -> Response<Body> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
         }
-        match request.uri().path() {
+        match path {
             "/livez" => text(StatusCode::OK, "alive"),
             "/readyz" => match self.ready() {
                 Ok(remark) => text(StatusCode::OK, format!("ready{remark}")),

@@ -13,7 +13,7 @@ use oci::Digest;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::{Admin, Readiness};
+use crate::admin::{Access, Admin, Readiness, Socket, Via};
 use crate::admission::AdmissionDoor;
 use crate::config::Config;
 use crate::connect::upstreams;
@@ -25,10 +25,12 @@ use crate::fleet::Fleet;
 use crate::kubernetes::Cluster;
 use crate::listen::Door;
 use crate::material::Materials;
+use crate::memory::Memory;
 use crate::metrics::{self, Metrics};
 use crate::place::Upstreams;
 use crate::pull::{Gate, PullDoor};
 use crate::remote::RemoteFiles;
+use crate::renewals::Renewals;
 use crate::rules::Rules;
 use crate::tags::Beliefs;
 use crate::tls::Shown;
@@ -50,6 +52,7 @@ pub struct Core {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     fleet: Option<Fleet>,
+    renewals: Arc<Renewals>,
     rules: Arc<ArcSwap<Rules>>,
     /// The digest of the revocations among them, for those who have to know when it changes.
     revocations: watch::Sender<Digest>,
@@ -109,8 +112,9 @@ impl Core {
         let blobs = Blobs::open(directory, config.storage.limit)?;
         let upstreams = Arc::new(upstreams(config)?);
         let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
+        let renewals = Renewals::new();
         let beliefs = Beliefs { fresh: config.registry.tag_freshness, stale: config.registry.stale_tags };
-        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), beliefs);
+        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), beliefs, renewals.clone());
         let materials = Materials::new(blobs, &index, fleet.as_ref(), metrics.clone());
         let revocations = watch::Sender::new(rules.policies.revoked());
         let rules = Arc::new(ArcSwap::from_pointee(rules));
@@ -123,6 +127,7 @@ impl Core {
             &index,
             fleet.as_ref(),
             metrics.clone(),
+            renewals.clone(),
         );
         let cluster = config.policies.kubernetes.as_ref().map(|settings| Cluster::new(config, settings));
         Ok(Self {
@@ -131,6 +136,7 @@ impl Core {
             upstreams,
             metrics,
             fleet,
+            renewals,
             rules,
             revocations,
             repositories,
@@ -175,7 +181,12 @@ impl App {
         let admission = Door::bind(config.admission.listen, Some(admission_tls.server()?))
             .await
             .map_err(bind("admission.listen"))?;
-        let admin = Door::bind(config.admin, None).await.map_err(bind("admin.listen"))?;
+        let admin = Door::bind(config.admin.listen, None).await.map_err(bind("admin.listen"))?;
+        let access = Access::new(config.admin.token.clone())?;
+        let socket = Socket::bind(&config.admin.socket).await;
+        let socket = socket.map_err(|error| {
+            anyhow::anyhow!("admin.socket: {}: cannot be bound: {error}", config.admin.socket.display())
+        })?;
         let (stop, stopped) = watch::channel(false);
         let readiness = Arc::new(Readiness::default());
         let mut app = Self {
@@ -191,18 +202,30 @@ impl App {
         app.open_registry(registry, &config, &core, &decisions, stopped.clone());
         app.open_admission(admission, &config, &core, &decisions, stopped.clone());
         let shared = core.fleet.as_ref().map(|fleet| fleet.shared().clone());
-        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared);
+        let renewals = core.renewals.clone();
+        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), shared, renewals);
+        let memory = Memory::new(core.content.clone(), core.verdicts.clone(), core.upstreams.clone());
         let admin_door = Arc::new(Admin::new(
             readiness.clone(),
             core.rules.clone(),
             core.cluster.clone(),
             handle,
             figures,
+            access,
+            memory,
         ));
-        app.open(admin, stopped.clone(), move |request| {
+        for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();
-            async move { admin_door.answer(&request) }
-        });
+            app.open(door, stopped.clone(), move |request| {
+                let admin_door = admin_door.clone();
+                async move { admin_door.answer(request, via).await }
+            });
+        }
+        if let (Some(redis), Some(fleet)) = (&config.redis, &core.fleet) {
+            let watching =
+                reload::watch_seal_keys(redis.clone(), fleet.shared().clone(), until(stopped.clone()));
+            app.tasks.push(tokio::spawn(watching));
+        }
         let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
         app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cache;
 mod input;
 mod mirror_config;
 mod mirror_lint;
@@ -83,6 +84,9 @@ enum Command {
     /// Work on policy files.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Look at what a gateway that runs remembers, and have it forgotten, at every replica.
+    #[command(subcommand)]
+    Cache(cache::Cache),
     /// Write the configuration of nodes that leaves them no way but through the gateway.
     #[command(subcommand)]
     MirrorConfig(mirror_config::MirrorConfig),
@@ -134,6 +138,7 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::Serve { config } => serve::serve(config.as_deref()),
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
+        Command::Cache(command) => cache::cache(&command),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
         Command::Crds => {

@@ -20,7 +20,7 @@ pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
-pub(crate) use secrets::one_line;
+pub(crate) use secrets::short_secret;
 pub use secrets::{authorities, identity};
 pub use upstream::{CredentialSource, Endpoint, ProxySource, Upstream};
 
@@ -31,8 +31,8 @@ pub struct Config {
     pub registry: Registry,
     /// The admission door.
     pub admission: Admission,
-    /// Where health and metrics are served.
-    pub admin: SocketAddr,
+    /// Where health and metrics are served, and where an operator asks and changes what is remembered.
+    pub admin: Admin,
     /// The directory for bytes and the index.
     pub storage: Storage,
     /// What the replicas of a fleet share their memory through, if there is such a thing.
@@ -77,6 +77,17 @@ pub struct Admission {
     pub mutate: Mutate,
     /// What the webhook is called in messages, and its configurations in a cluster.
     pub webhook: String,
+}
+
+/// Where health and metrics are served, and where an operator asks and changes what is remembered.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The address it listens on.
+    pub listen: SocketAddr,
+    /// The socket, which its owner alone may open.
+    pub socket: PathBuf,
+    /// The file of the token that an operator shows at the address; without it there is no operating from there.
+    pub token: Option<PathBuf>,
 }
 
 /// A certificate and its key, as PEM files.

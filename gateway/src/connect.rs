@@ -2,8 +2,10 @@
 
 mod cloud;
 
+use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use oci::Host;
 use upstream::{DockerLogin, Login, Proxy, Settings, Upstream};
 
@@ -61,7 +63,10 @@ fn proxy(source: &ProxySource) -> anyhow::Result<Proxy> {
     };
     let credentials = match credentials {
         Some((username, password)) => {
-            Some(upstream::Credentials::new(config::one_line(username)?, config::one_line(password)?))
+            let secret = |path: &Path| {
+                config::short_secret(path).with_context(|| format!("proxy: {}", path.display()))
+            };
+            Some(upstream::Credentials::new(secret(username)?, secret(password)?))
         }
         None => None,
     };

@@ -1,9 +1,14 @@
 //! Content, read through memory and disk: what a tag means, and what a manifest says.
 
+mod remembered;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cache::{Blobs, FlightStats, Flights, Index, KeyBytes, Limits, Links, Memo, MemoStats};
+use cache::{
+    Beginning, Blobs, FlightStats, Flights, Forgets, Index, KeyBytes, Limits, Links, Memo, MemoStats,
+    MemoryStats, Shared,
+};
 use http::HeaderValue;
 use oci::{
     ArtefactLimits, Digest, InvalidManifest, MANIFEST_LIMIT, Manifest, MediaType, Name, Tag, TagOrDigest,
@@ -15,8 +20,9 @@ use upstream::FetchError;
 
 use crate::fleet::Fleet;
 use crate::place::Place;
+use crate::renewals::Renewals;
 use crate::reply::{entity_tag, header_value};
-use crate::tags::{Beliefs, Resolved, TagKey, Tags};
+use crate::tags::{Asked, Beliefs, Resolved, TagKey, Tags};
 use crate::undecided::with_causes;
 
 /// A manifest that this repository is known to have.
@@ -75,6 +81,9 @@ struct Membership {
 
 type InRepository = (Name, Digest);
 
+/// Those who ask for the same tag share a question, unless something was purged since it was asked.
+type QuestionKey = (TagKey, u64);
+
 /// Manifests and tags, read through to the upstream where they are not at hand.
 pub struct Content {
     blobs: Arc<Blobs>,
@@ -83,13 +92,19 @@ pub struct Content {
     recent: moka::future::Cache<InRepository, Arc<Known>>,
     fetches: Flights<InRepository, Result<Arc<Known>, ContentError>>,
     tags: Tags,
-    resolutions: Flights<TagKey, Result<Resolved, ContentError>>,
-    /// Whether other replicas say what belongs to what.
-    has_fleet: bool,
+    resolutions: Flights<QuestionKey, Result<Resolved, ContentError>>,
+    renewals: Arc<Renewals>,
+    /// What other replicas say of what belongs to what, and are told, is said through this.
+    shared: Option<Arc<Shared>>,
+    /// Who hears of purges besides.
+    _forgetting: [Arc<dyn Forgets>; 2],
 }
 
 /// The most bytes of manifests that are held in memory.
-const RECENT_BYTES: u64 = 64 * 1024 * 1024;
+const RECENT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What is remembered of manifests at most.
+const MEMBERS: Limits = Limits { bytes: 8 * 1024 * 1024, entries: 100_000 };
 
 impl Content {
     /// Content over these stores. Bytes stay with whoever has them; the fleet, if there is one, shares what belongs to
@@ -99,8 +114,8 @@ impl Content {
         index: &Arc<Index>,
         fleet: Option<&Fleet>,
         beliefs: Beliefs,
+        renewals: Arc<Renewals>,
     ) -> Arc<Self> {
-        let many = Limits { entries: 100_000 };
         let links = match fleet {
             Some(fleet) => Links::shared(Some(index.clone()), fleet.shared().clone(), fleet.lifetime()),
             None => Links::new(Some(index.clone())),
@@ -109,15 +124,24 @@ impl Content {
             .max_capacity(RECENT_BYTES)
             .weigher(|_, known: &Arc<Known>| u32::try_from(known.content.bytes().len()).unwrap_or(u32::MAX))
             .build();
+        let shared = fleet.map(|fleet| fleet.shared().clone());
+        let relinked: Arc<dyn Forgets> = Arc::new(remembered::Relinked(recent.clone()));
+        let removed: Arc<dyn Forgets> = Arc::new(remembered::Removed(blobs.clone()));
+        if let Some(shared) = &shared {
+            shared.add(remembered::LINKS, Arc::downgrade(&relinked));
+            shared.add(remembered::BLOBS, Arc::downgrade(&removed));
+        }
         Arc::new(Self {
             blobs,
             links,
-            members: Memo::new("members", many, Some(index.clone())),
+            members: Memo::purged_with("members", MEMBERS, Some(index.clone()), shared.clone()),
             recent,
             fetches: Flights::new(),
             tags: Tags::new(index, fleet, beliefs),
             resolutions: Flights::new(),
-            has_fleet: fleet.is_some(),
+            renewals,
+            shared,
+            _forgetting: [relinked, removed],
         })
     }
 
@@ -128,12 +152,17 @@ impl Content {
 
     /// Whether other replicas say what belongs to what.
     pub(crate) fn has_fleet(&self) -> bool {
-        self.has_fleet
+        self.shared.is_some()
     }
 
     /// Where it was found which manifests repositories have and what tags mean.
-    pub(crate) fn stats(&self) -> [(&'static str, MemoStats); 2] {
-        [("members", self.members.stats()), ("tags", self.tags.stats())]
+    pub(crate) fn stats(&self) -> [(&'static str, MemoStats); 3] {
+        [("members", self.members.stats()), ("tags", self.tags.stats()), ("links", self.links.stats())]
+    }
+
+    /// What is in memory of each.
+    pub(crate) fn held(&self) -> [(&'static str, MemoryStats); 3] {
+        [("members", self.members.held()), ("tags", self.tags.held()), ("links", self.links.held())]
     }
 
     /// What became of fetches of manifests, and of questions about tags.
@@ -165,10 +194,17 @@ impl Content {
     /// Whatever the upstream says otherwise. Where it refuses access, what is known of the repository is forgotten.
     pub async fn resolve(self: &Arc<Self>, place: &Place, tag: &Tag) -> Result<Resolved, ContentError> {
         let key = (place.name.clone(), tag.to_string());
-        if let Some(resolved) = self.tags.fresh_in_memory(&key) {
-            return Ok(resolved);
-        }
         let (this, place, tag) = (self.clone(), place.clone(), tag.clone());
+        if let Some(fresh) = self.tags.fresh_in_memory(&key) {
+            if fresh.ends_soon {
+                let what = ("tag", KeyBytes::of(&key));
+                let asked = self.tags.asked(&key);
+                let renew = move || async move { drop(this.ask(&place, &tag, key, asked).await) };
+                self.renewals.begin(what, None, renew);
+            }
+            return Ok(fresh.resolved);
+        }
+        let asked = self.tags.asked(&key);
         let work = {
             let key = key.clone();
             move || async move {
@@ -178,10 +214,11 @@ impl Content {
                 if let Some(resting) = this.tags.resting(&key).await {
                     return Ok(resting);
                 }
-                this.ask(&place, &tag, key).await
+                this.ask(&place, &tag, key, asked).await
             }
         };
-        let resolved = self.resolutions.run(key, work).await.unwrap_or(Err(ContentError::Lost))?;
+        let resolved =
+            self.resolutions.run((key, asked.purges()), work).await.unwrap_or(Err(ContentError::Lost))?;
         if resolved.stale.is_some() {
             metrics::counter!("countersign_stale_tags_total").increment(1);
         }
@@ -196,9 +233,15 @@ impl Content {
         Ok(place.upstream.resolve(&place.name.repository, tag).await?)
     }
 
-    async fn ask(&self, place: &Place, tag: &Tag, key: TagKey) -> Result<Resolved, ContentError> {
+    async fn ask(
+        &self,
+        place: &Place,
+        tag: &Tag,
+        key: TagKey,
+        asked: Asked,
+    ) -> Result<Resolved, ContentError> {
         let error = match place.upstream.resolve(&place.name.repository, tag).await {
-            Ok(digest) => return Ok(self.tags.confirmed(key, digest).await),
+            Ok(digest) => return Ok(self.tags.confirmed(asked, key, digest).await),
             Err(error) => error,
         };
         match &error {
@@ -219,6 +262,13 @@ impl Content {
     /// Forgets what is known of a repository, because its registry gives it to us no more: what its tags mean, which
     /// manifests it has, and what those link to. Bytes stay; nobody is led to them by this repository.
     async fn forget(&self, place: &Place) {
+        // Anybody may ask for any repository: where nothing is known, there is nothing that the fleet has to be told.
+        let of_it = Beginning::of(&place.name);
+        if self.tags.keys_under(of_it.clone()).await.is_empty()
+            && self.members.keys_under(of_it).await.is_empty()
+        {
+            return;
+        }
         tracing::warn!(image = %place.name, "the registry refuses access, so what is known of this repository is forgotten");
         self.tags.forget(&place.name).await;
         self.members.purge(&KeyBytes::of(&place.name)).await;

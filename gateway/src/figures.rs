@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::{BreakerState, FlightStats, Latency, MemoStats, Shared, SharedStats};
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use cache::{BreakerState, FlightStats, Latency, MemoStats, MemoryStats, Shared, SharedStats};
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::content::Content;
+use crate::renewals::Renewals;
 use crate::verdicts::Verdicts;
 
 /// Whoever keeps figures.
@@ -14,19 +15,32 @@ pub(crate) struct Figures {
     content: Arc<Content>,
     verdicts: Arc<Verdicts>,
     shared: Option<Arc<Shared>>,
+    renewals: Arc<Renewals>,
 }
 
 impl Figures {
     /// The figures of these parts.
-    pub(crate) fn new(content: Arc<Content>, verdicts: Arc<Verdicts>, shared: Option<Arc<Shared>>) -> Self {
+    pub(crate) fn new(
+        content: Arc<Content>,
+        verdicts: Arc<Verdicts>,
+        shared: Option<Arc<Shared>>,
+        renewals: Arc<Renewals>,
+    ) -> Self {
         describe();
-        Self { content, verdicts, shared }
+        Self { content, verdicts, shared, renewals }
     }
 
     /// Hands them to the recorder.
     pub(crate) fn record(&self) {
         for (table, stats) in self.content.stats().into_iter().chain(self.verdicts.stats()) {
             looked_up(table, stats);
+        }
+        for (table, stats) in self.content.held().into_iter().chain(self.verdicts.held()) {
+            held(table, stats);
+        }
+        let renewals = self.renewals.stats();
+        for (outcome, count) in [("begun", renewals.begun), ("put-off", renewals.put_off)] {
+            counter!("countersign_renewals_total", "outcome" => outcome).absolute(count);
         }
         for (work, stats) in self.content.flights().into_iter().chain(self.verdicts.flights()) {
             flown(work, stats);
@@ -49,6 +63,13 @@ fn looked_up(table: &'static str, stats: MemoStats) {
     for (tier, count) in tiers {
         counter!("countersign_cache_lookups_total", "table" => table, "tier" => tier).absolute(count);
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and no memory has 2^52 bytes")]
+fn held(table: &'static str, stats: MemoryStats) {
+    gauge!("countersign_cache_entries", "table" => table).set(stats.entries as f64);
+    gauge!("countersign_cache_bytes", "table" => table).set(stats.bytes as f64);
+    counter!("countersign_cache_evictions_total", "table" => table).absolute(stats.evictions);
 }
 
 fn flown(work: &'static str, stats: FlightStats) {
@@ -82,6 +103,15 @@ fn asked(stats: &SharedStats) {
         counter!("countersign_leases_total", "part" => part).absolute(count);
     }
     counter!("countersign_redis_breaker_openings_total").absolute(stats.openings);
+    counter!("countersign_purges_total").absolute(stats.purges);
+    for (state, name) in [
+        (BreakerState::Closed, "closed"),
+        (BreakerState::HalfOpen, "half-open"),
+        (BreakerState::Open, "open"),
+    ] {
+        let is_so = f64::from(u8::from(stats.breaker == state));
+        gauge!("countersign_redis_breaker_state", "state" => name).set(is_so);
+    }
     let asks = match stats.breaker {
         BreakerState::Closed => 1.0,
         BreakerState::HalfOpen | BreakerState::Open => 0.0,
@@ -106,6 +136,22 @@ fn histogram(latency: &Latency) -> String {
 
 fn describe() {
     describe_counter!("countersign_cache_lookups_total", "Things looked for, by the tier that had them");
+    describe_gauge!("countersign_cache_entries", "Entries in memory");
+    describe_gauge!(
+        "countersign_cache_bytes",
+        Unit::Bytes,
+        "Bytes that the entries in memory are taken to have"
+    );
+    describe_counter!(
+        "countersign_cache_evictions_total",
+        "Entries that made room in memory for others, or found none"
+    );
+    describe_counter!(
+        "countersign_renewals_total",
+        "Things in use that were renewed before they ended, or that were left to whoever asks next"
+    );
+    describe_counter!("countersign_purges_total", "Purges carried out, of one table each, by any replica");
+    describe_gauge!("countersign_redis_breaker_state", "1 for the state that the breaker of Redis is in");
     describe_counter!("countersign_flights_total", "Work begun, and requests that waited for work under way");
     describe_counter!("countersign_redis_questions_total", "Questions to Redis, by what came of them");
     describe_counter!(

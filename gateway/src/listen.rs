@@ -15,10 +15,11 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use crate::admin::Socket;
 use crate::reply::{Body, text};
 
 /// The most connections of one door at once. More wait in the kernel's queue.
@@ -27,9 +28,23 @@ const CONNECTIONS: usize = 8192;
 /// How long a client may take to shake hands, or to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The same of the admin socket, which operators alone open.
+const LOCAL_CONNECTIONS: usize = 64;
+
+/// What a door accepts connections from.
+enum Listener {
+    Address(TcpListener),
+    Socket(Socket),
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
 /// A door's socket, bound and not yet answering.
 pub(crate) struct Door {
-    listener: TcpListener,
+    listener: Listener,
     tls: Option<TlsAcceptor>,
     connections: Arc<Semaphore>,
 }
@@ -40,17 +55,23 @@ impl Door {
     /// # Errors
     /// Whatever the system says: the address is taken, or not ours.
     pub(crate) async fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        Ok(Self {
-            listener,
-            tls: tls.map(TlsAcceptor::from),
-            connections: Arc::new(Semaphore::new(CONNECTIONS)),
-        })
+        let listener = Listener::Address(TcpListener::bind(address).await?);
+        let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        Ok(Self { listener, tls: tls.map(TlsAcceptor::from), connections })
     }
 
-    /// Where it listens, with the port that the system chose if it was left to it.
+    /// A door for whoever can open this socket.
+    pub(crate) fn of_socket(socket: Socket) -> Self {
+        let connections = Arc::new(Semaphore::new(LOCAL_CONNECTIONS));
+        Self { listener: Listener::Socket(socket), tls: None, connections }
+    }
+
+    /// Where it listens, with the port that the system chose if it was left to it. A socket has no address.
     pub(crate) fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+        match &self.listener {
+            Listener::Address(listener) => listener.local_addr(),
+            Listener::Socket(_) => Err(std::io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Answers until `stop` resolves, then stops accepting and waits for what is under way.
@@ -85,10 +106,16 @@ impl Door {
         graceful.shutdown().await;
     }
 
-    async fn accept(&self) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    async fn accept(&self) -> std::io::Result<(Stream, tokio::sync::OwnedSemaphorePermit)> {
         let slot = self.connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-        let (stream, _) = self.listener.accept().await?;
-        stream.set_nodelay(true)?;
+        let stream = match &self.listener {
+            Listener::Address(listener) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Stream::Tcp(stream)
+            }
+            Listener::Socket(socket) => Stream::Unix(socket.accept().await?),
+        };
         Ok((stream, slot))
     }
 }
@@ -104,7 +131,11 @@ where
     F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<Body>> + Send + 'static,
 {
-    async fn serve(self, stream: TcpStream) {
+    async fn serve(self, stream: Stream) {
+        let stream = match stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Unix(stream) => return self.speak(stream).await,
+        };
         match self.tls.clone() {
             None => self.speak(stream).await,
             Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {

@@ -1,11 +1,13 @@
 //! What is known of the signatures of an image: found in its registry, and kept.
 
+mod remembered;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cache::{Blobs, FlightStats, Flights, Index, Lease, Limits, Memo, MemoStats};
+use cache::{Blobs, FlightStats, Flights, Index, Lease, Limits, Memo, MemoStats, MemoryStats};
 use oci::{Digest, Name, Verified};
 use serde::{Deserialize, Serialize};
 use verify::Material;
@@ -18,6 +20,9 @@ use crate::undecided::{Undecided, with_causes};
 
 /// How long it is believed that an image has no signature, or none that helps.
 pub(crate) const FRESH: Duration = Duration::from_secs(30);
+
+/// How old a list is at most that will do for whoever renews one.
+const RECENT: Duration = Duration::from_secs(10);
 
 /// What was found for one digest in one repository, and when.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -54,6 +59,8 @@ pub enum Demand {
     Any,
     /// One that a denial can rest on.
     Fresh,
+    /// One that was found just now: for whoever renews what will soon be too old, as others do at the same time.
+    Recent,
     /// One that was found after this was asked.
     New,
 }
@@ -63,6 +70,7 @@ impl Demand {
         match self {
             Self::Any => true,
             Self::Fresh => !list.is_stale(asked),
+            Self::Recent => asked.abs_diff(list.found_at) <= RECENT.as_secs(),
             Self::New => list.found_at >= asked,
         }
     }
@@ -81,8 +89,8 @@ pub struct Spot {
 
 type ListKey = (Name, Digest, String);
 
-/// Those who demand the same share a discovery.
-type DiscoveryKey = (ListKey, u64);
+/// Those who demand the same share a discovery, unless something was purged since it was begun.
+type DiscoveryKey = (ListKey, u64, u64);
 
 impl Spot {
     fn key(&self) -> ListKey {
@@ -108,10 +116,10 @@ struct FromFleet {
 }
 
 /// The name of the table of lists, and how many there are.
-const LISTS: (&str, Limits) = ("material-lists", Limits { entries: 100_000 });
+const LISTS: (&str, Limits) = ("material-lists", Limits { bytes: 16 * 1024 * 1024, entries: 100_000 });
 
 /// What comes from the fleet goes to disk at once, and is not held in memory besides.
-const BYTES: (&str, Limits) = ("material", Limits { entries: 1 });
+const BYTES: (&str, Limits) = ("material", Limits { bytes: 1, entries: 1 });
 
 impl Materials {
     /// Material kept in these stores, and shared with the fleet if there is one.
@@ -162,7 +170,8 @@ impl Materials {
                 }
             }
         };
-        self.discoveries.run((spot.key(), demand as u64), work).await?
+        let purges = self.lists.since(&spot.key()).purges();
+        self.discoveries.run((spot.key(), demand as u64, purges), work).await?
     }
 
     /// What another replica found since.
@@ -173,12 +182,16 @@ impl Materials {
 
     /// One piece of material that a list names, if it is still kept whole, here or by the fleet.
     pub async fn read(&self, digest: Digest) -> Option<Material> {
-        let kept = self.blobs.read(&digest, Material::ENCODED_LIMIT).await.ok().flatten();
-        let content = match kept {
+        let content = match self.kept(digest).await {
             Some(content) => content,
             None => self.read_from_fleet(digest).await?,
         };
         Material::decode(content.bytes()).ok()
+    }
+
+    /// The bytes of this digest, if they are kept here.
+    async fn kept(&self, digest: Digest) -> Option<Verified> {
+        self.blobs.read(&digest, Material::ENCODED_LIMIT).await.ok().flatten()
     }
 
     /// The bytes of this digest, whatever else somebody put in their place.
@@ -201,6 +214,11 @@ impl Materials {
         (self.lists.stats(), self.discoveries.stats())
     }
 
+    /// What is in memory of lists.
+    pub fn held(&self) -> MemoryStats {
+        self.lists.held()
+    }
+
     /// What the registry says now, to this replica.
     async fn ask(&self, spot: &Spot) -> Result<Found, Undecided> {
         let outcome = self.fetch(spot).await;
@@ -213,7 +231,7 @@ impl Materials {
     }
 
     async fn fetch(&self, spot: &Spot) -> Result<Arc<MaterialList>, Undecided> {
-        let found_at = crate::clock::seconds_since_1970();
+        let (since, found_at) = (self.lists.since(&spot.key()), crate::clock::seconds_since_1970());
         let found = search(spot).await?;
         let mut digests = Vec::with_capacity(found.materials.len());
         for material in found.materials {
@@ -225,9 +243,9 @@ impl Materials {
         let beyond = found.beyond.map(|limit| limit.to_string());
         let list = MaterialList { materials: digests, found_at, beyond };
         if list.materials.is_empty() {
-            self.lists.keep_for(spot.key(), list.clone(), FRESH).await;
+            self.lists.keep_for_since(since, spot.key(), list.clone(), FRESH).await;
         } else {
-            self.lists.keep(spot.key(), list.clone()).await;
+            self.lists.keep_since(since, spot.key(), list.clone()).await;
         }
         Ok(Arc::new(list))
     }

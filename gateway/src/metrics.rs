@@ -222,7 +222,13 @@ impl Metrics {
     }
 }
 
+/// The secrets that seal what replicas share were read again, or refused.
+pub(crate) fn resealed(outcome: &'static str) {
+    counter!("countersign_seal_key_reloads_total", "outcome" => outcome).increment(1);
+}
+
 fn describe() {
+    describe_counter!("countersign_seal_key_reloads_total", "Times that changed seal keys were read");
     describe_histogram!(
         "countersign_pull_seconds",
         Unit::Seconds,

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use cache::Shared;
 use oci::Digest;
 use policies::Problem;
 use tokio::sync::watch;
 
-use crate::config::{Config, TrustSource};
+use crate::config::{Config, Redis, TrustSource};
 use crate::kubernetes::Cluster;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, resealed};
 use crate::remote::RemoteFiles;
 use crate::rules::{Rules, listed};
 use crate::trust::Repositories;
@@ -78,6 +79,43 @@ pub(crate) async fn watch(
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
         };
+    }
+}
+
+/// Reads the secrets that seal what replicas share again and again until `stop` resolves, and puts them in force where they
+/// changed: all of them, or those before stay.
+pub(crate) async fn watch_seal_keys(redis: Redis, shared: Arc<Shared>, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    let (redis, mut complaint) = (Arc::new(redis), None);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+        // A few files of 32 bytes: to read them is no more work than to look whether to.
+        let redis = redis.clone();
+        let Ok(seals) = tokio::task::spawn_blocking(move || redis.seals()).await else { continue };
+        let outcome = match seals {
+            Ok(Some(seals)) => shared.reseal(seals).map_err(|error| error.to_string()),
+            Ok(None) => return,
+            Err(error) => Err(format!("{error:#}")),
+        };
+        match outcome {
+            Ok(changed) => {
+                if changed {
+                    resealed("loaded");
+                    tracing::info!("new seal keys are in force");
+                }
+                complaint = None;
+            }
+            Err(error) => {
+                if complaint.as_ref() != Some(&error) {
+                    resealed("refused");
+                    tracing::error!(%error, "the new seal keys are refused, those before them stay in force");
+                }
+                complaint = Some(error);
+            }
+        }
     }
 }
 

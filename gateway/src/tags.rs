@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::{Index, KeyBytes, Limits, Memo, MemoStats};
+use cache::{Beginning, Index, KeyBytes, Limits, Look, Memo, MemoStats, MemoryStats, Since};
 use oci::{Digest, Name};
 use serde::{Deserialize, Serialize};
 
@@ -50,8 +50,26 @@ struct Last {
     at: u64,
 }
 
-/// How many tags are remembered in memory.
-const MANY: Limits = Limits { entries: 100_000 };
+/// What a tag was lately said to mean.
+pub(crate) struct Fresh {
+    pub(crate) resolved: Resolved,
+    /// Whether that is not believed for much longer: whoever uses it renews it.
+    pub(crate) ends_soon: bool,
+}
+
+/// When it was asked what a tag means: what is purged from then on is not remembered.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    fresh: Since,
+    last: Since,
+}
+
+/// How many tags are remembered.
+const FRESH: Limits = Limits { bytes: 4 * 1024 * 1024, entries: 1 };
+const LAST: Limits = Limits { bytes: 4 * 1024 * 1024, entries: 100_000 };
+
+/// How many registries' failures are.
+const RESTING: u64 = 100_000;
 
 /// How exact it has to be known when a tag was last confirmed, in seconds: not every pull writes to disk.
 const EXACTNESS: u64 = 60;
@@ -63,20 +81,28 @@ impl Tags {
     /// Tags over these stores. The fleet, if there is one, shares what is fresh.
     pub(crate) fn new(index: &Arc<Index>, fleet: Option<&Fleet>, beliefs: Beliefs) -> Self {
         let fresh = match fleet {
-            Some(fleet) => Memo::shared("tags", MANY, None, fleet.conclusions("")),
-            None => Memo::new("tags", MANY, None),
+            Some(fleet) => Memo::shared("tags", FRESH, None, fleet.conclusions("")),
+            None => Memo::new("tags", FRESH, None),
         };
+        let shared = fleet.map(|fleet| fleet.shared().clone());
         Self {
             beliefs,
             fresh,
-            last: Memo::new("last-tags", MANY, Some(index.clone())),
-            resting: moka::sync::Cache::builder().max_capacity(MANY.entries).time_to_live(REST).build(),
+            last: Memo::purged_with("last-tags", LAST, Some(index.clone()), shared),
+            resting: moka::sync::Cache::builder().max_capacity(RESTING).time_to_live(REST).build(),
         }
     }
 
     /// What a tag was lately said to mean, if that is in memory.
-    pub(crate) fn fresh_in_memory(&self, tag: &TagKey) -> Option<Resolved> {
-        self.fresh.find_in_memory(tag).map(Resolved::now)
+    pub(crate) fn fresh_in_memory(&self, tag: &TagKey) -> Option<Fresh> {
+        let (digest, left) = self.fresh.find_in_memory_with_end(tag)?;
+        let ends_soon = left.is_some_and(|left| left < self.beliefs.fresh / 5);
+        Some(Fresh { resolved: Resolved::now(digest), ends_soon })
+    }
+
+    /// For whoever asks now what a tag means.
+    pub(crate) fn asked(&self, tag: &TagKey) -> Asked {
+        Asked { fresh: self.fresh.since(tag), last: self.last.since(tag) }
     }
 
     /// The same, wherever that is known.
@@ -101,20 +127,20 @@ impl Tags {
         (age <= bound).then_some(Resolved { digest: last.digest, stale: Some(age) })
     }
 
-    /// The registry says what a tag means.
-    pub(crate) async fn confirmed(&self, tag: TagKey, digest: Digest) -> Resolved {
+    /// The registry says what a tag means, about which it was asked then.
+    pub(crate) async fn confirmed(&self, asked: Asked, tag: TagKey, digest: Digest) -> Resolved {
         if self.beliefs.stale.is_some() {
             let at = seconds_since_1970();
             let known = self.last.find_in_memory(&tag);
             let same =
                 known.is_some_and(|last| last.digest == digest && at.saturating_sub(last.at) < EXACTNESS);
             if !same {
-                self.last.keep(tag.clone(), Last { digest, at }).await;
+                self.last.keep_since(asked.last, tag.clone(), Last { digest, at }).await;
             }
             self.resting.invalidate(&tag);
         }
         if !self.beliefs.fresh.is_zero() {
-            self.fresh.keep_for(tag, digest, self.beliefs.fresh).await;
+            self.fresh.keep_for_since(asked.fresh, tag, digest, self.beliefs.fresh).await;
         }
         Resolved::now(digest)
     }
@@ -135,14 +161,49 @@ impl Tags {
 
     /// Forgets every tag of a repository, here and at every replica.
     pub(crate) async fn forget(&self, repository: &Name) {
-        let prefix = KeyBytes::of(repository);
-        self.fresh.purge(&prefix).await;
-        self.last.purge(&prefix).await;
+        self.purge(Beginning::of(repository)).await;
+    }
+
+    /// Forgets every tag whose key begins so, here and at every replica. Says whether those that listen were told.
+    pub(crate) async fn purge(&self, beginning: Beginning) -> bool {
+        let told = self.fresh.purge(beginning.clone()).await;
+        self.last.purge(beginning).await && told
+    }
+
+    /// The keys of tags that begin so: host, repository, tag.
+    pub(crate) async fn keys_under(&self, beginning: Beginning) -> Vec<KeyBytes> {
+        let mut keys = self.fresh.keys_under(beginning.clone()).await;
+        let last = self.last.keys_under(beginning).await;
+        keys.extend(last.into_iter().filter(|key| !keys.contains(key)).collect::<Vec<_>>());
+        keys
+    }
+
+    /// What each tier has for a tag, be it what it lately meant or, on disk, what it last did.
+    pub(crate) async fn look(&self, tag: &TagKey) -> Look<Digest> {
+        let (fresh, last) = (self.fresh.look(tag).await, self.last.look(tag).await);
+        let digest = |last: Last| last.digest;
+        Look {
+            memory: fresh.memory.or_else(|| last.memory.map(digest)),
+            disk: last.disk.map(digest),
+            ..fresh
+        }
+    }
+
+    /// What is in memory of tags that are fresh.
+    pub(crate) fn held(&self) -> MemoryStats {
+        self.fresh.held()
     }
 
     /// Where it was found what tags mean.
     pub(crate) fn stats(&self) -> MemoStats {
         self.fresh.stats()
+    }
+}
+
+impl Asked {
+    /// How often tags had been purged: who asks after a purge shares no question from before it.
+    pub(crate) fn purges(&self) -> u64 {
+        self.fresh.purges() + self.last.purges()
     }
 }
 

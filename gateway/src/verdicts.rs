@@ -6,13 +6,16 @@
 
 mod evidence;
 mod explain;
+mod key;
 mod lookups;
+mod remembered;
+mod renewal;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use cache::{FlightStats, Flights, Index, Memo, MemoStats};
+use cache::{FlightStats, Flights, Forgets, Index, Limits, Memo, MemoStats, MemoryStats, Shared, Since};
 use oci::{Digest, Name, TagOrDigest};
 use policies::{
     Case, Evidence, Facts, Judgement, Lookups, Matching, NoMatch, Request, Subject, Unjudged, Verdict, judge,
@@ -21,12 +24,15 @@ use tokio::sync::Semaphore;
 
 use self::evidence::{Gap, Gathered};
 pub(crate) use self::explain::Explained;
+use self::key::{Remembered, VerdictKey, weight};
+use self::remembered::facts_key;
 use crate::content::Content;
 use crate::cue::Cue;
 use crate::fleet::Fleet;
 use crate::material::{Demand, Materials};
 use crate::metrics::Metrics;
 use crate::place::Upstreams;
+use crate::renewals::Renewals;
 use crate::rules::Rules;
 use crate::undecided::Undecided;
 
@@ -61,24 +67,15 @@ impl Source {
     }
 }
 
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-struct VerdictKey {
-    name: Name,
-    digest: Digest,
-    revision: Digest,
-    no_match: NoMatch,
-    /// What of the request the verdict depends on, where any policy in force looks at one.
-    distinction: Option<Digest>,
-}
-
-#[derive(Clone)]
-struct Remembered {
-    verdict: Arc<Verdict>,
-    /// A denial holds only as long as it is believed that no other signature has come, and some verdicts end by themselves.
-    until: Option<Instant>,
-}
-
 type FactsKey = (Digest, Digest, String);
+
+/// The table that purges speak of. Verdicts are in no store.
+const VERDICTS: &str = "verdicts";
+
+/// How much memory they may take.
+const BYTES: u64 = 32 * 1024 * 1024;
+
+const FACTS: Limits = Limits { bytes: 16 * 1024 * 1024, entries: 100_000 };
 
 /// Everything that verdicts are made of and remembered in.
 pub struct Verdicts {
@@ -91,8 +88,14 @@ pub struct Verdicts {
     checks: Flights<FactsKey, Result<Arc<Facts>, Undecided>>,
     /// Checking a signature is a millisecond of CPU: more at once than there are cores would stall everything else.
     cores: Arc<Semaphore>,
-    remembered: moka::future::Cache<VerdictKey, Remembered>,
+    remembered: Arc<cache::Memory<VerdictKey, Remembered>>,
     metrics: Arc<Metrics>,
+    renewals: Arc<Renewals>,
+    /// What the fleet shares, and how long it keeps that.
+    shared: Option<Arc<Shared>>,
+    shared_for: Option<Duration>,
+    /// For renewals, which outlive whoever begins them.
+    this: Weak<Self>,
 }
 
 impl Verdicts {
@@ -107,14 +110,20 @@ impl Verdicts {
         index: &Arc<Index>,
         fleet: Option<&Fleet>,
         metrics: Arc<Metrics>,
+        renewals: Arc<Renewals>,
     ) -> Arc<Self> {
-        let (limits, index) = (cache::Limits { entries: 100_000 }, Some(index.clone()));
+        let index = Some(index.clone());
         let facts = match fleet {
-            Some(fleet) => Memo::shared("facts", limits, index, fleet.conclusions(verify::BUILD)),
-            None => Memo::new("facts", limits, index),
+            Some(fleet) => Memo::shared("facts", FACTS, index, fleet.conclusions(verify::BUILD)),
+            None => Memo::new("facts", FACTS, index),
         };
+        let remembered = Arc::new(cache::Memory::new(BYTES, weight));
+        if let Some(fleet) = fleet {
+            let forgets: Arc<dyn Forgets> = remembered.clone();
+            fleet.shared().add(VERDICTS, Arc::downgrade(&forgets));
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
             rules,
             upstreams,
             materials,
@@ -123,14 +132,24 @@ impl Verdicts {
             facts,
             checks: Flights::new(),
             cores: Arc::new(Semaphore::new(cores)),
-            remembered: moka::future::Cache::builder().max_capacity(200_000).build(),
+            remembered,
             metrics,
+            renewals,
+            shared: fleet.map(|fleet| fleet.shared().clone()),
+            shared_for: fleet.map(Fleet::lifetime),
+            this: this.clone(),
         })
     }
 
     /// Where lists of material and facts were found.
     pub(crate) fn stats(&self) -> [(&'static str, MemoStats); 2] {
         [("material-lists", self.materials.stats().0), ("facts", self.facts.stats())]
+    }
+
+    /// What is in memory of each, and of verdicts.
+    pub(crate) fn held(&self) -> [(&'static str, MemoryStats); 3] {
+        let (lists, facts) = (self.materials.held(), self.facts.held());
+        [("material-lists", lists), ("facts", facts), (VERDICTS, self.remembered.stats())]
     }
 
     /// What became of discoveries and checks.
@@ -155,9 +174,15 @@ impl Verdicts {
         rules.in_force().ok()?;
         let key = VerdictKey::new(&rules, name, digest, no_match, request);
         drop(rules);
-        let remembered = self.remembered.get(&key).await?;
-        let holds = remembered.until.is_none_or(|until| Instant::now() < until);
-        holds.then_some(Ruling { verdict: remembered.verdict, source: Source::Memory })
+        let remembered = self.remembered.find(&key)?;
+        let now = Instant::now();
+        if remembered.until.is_some_and(|until| until <= now) {
+            return None;
+        }
+        if remembered.renew.is_some_and(|renew| renew <= now) {
+            self.renew(&key, &remembered, request);
+        }
+        Some(Ruling { verdict: remembered.verdict, source: Source::Memory })
     }
 
     /// Judges one image. `name` is canonical (see [`Upstreams::canonical`]) and `digest` is sha256.
@@ -175,20 +200,33 @@ impl Verdicts {
         if let Some(ruling) = self.remembered(name, digest, no_match, request).await {
             return Ok(ruling);
         }
-        let rules = self.rules.load_full();
-        rules.in_force()?;
-        let key = VerdictKey::new(&rules, name, digest, no_match, request);
-        let question = Question {
-            rules,
-            subject: Subject { name: name.clone(), digest },
-            request: request.clone(),
-            no_match,
-        };
+        let since = self.remembered.since();
+        let question = self.question(name, digest, no_match, request);
+        question.rules.in_force()?;
         let (verdict, until, source) = self.answer(&question).await?;
+        Ok(Ruling { verdict: self.remember(since, &question, verdict, until), source })
+    }
+
+    fn question(&self, name: &Name, digest: Digest, no_match: NoMatch, request: &Request) -> Question {
+        let subject = Subject { name: name.clone(), digest };
+        Question { rules: self.rules.load_full(), subject, request: request.clone(), no_match }
+    }
+
+    /// Remembers what a question came to, unless anything was purged since it was asked.
+    fn remember(
+        &self,
+        since: Since,
+        question: &Question,
+        verdict: Verdict,
+        until: Option<Instant>,
+    ) -> Arc<Verdict> {
         let verdict = Arc::new(verdict);
         self.metrics.judged(&verdict);
-        self.remembered.insert(key, Remembered { verdict: verdict.clone(), until }).await;
-        Ok(Ruling { verdict, source })
+        let renew = renewal::due(&verdict, until, self.shared_for);
+        let Subject { name, digest } = &question.subject;
+        let key = VerdictKey::new(&question.rules, name, *digest, question.no_match, &question.request);
+        self.remembered.keep_since(since, &key, Remembered { verdict: verdict.clone(), until, renew });
+        verdict
     }
 
     async fn answer(&self, question: &Question) -> Result<(Verdict, Option<Instant>, Source), Undecided> {
@@ -208,12 +246,9 @@ impl Verdicts {
             gathered = self.gather_anew(question, Demand::Fresh).await?;
             judgement = self.decide(question, &gathered, &mut lookups).await?;
         }
-        gathered.suffices_for(&judgement.verdict)?;
-        let denied = matches!(judgement.verdict, Verdict::Deny(_));
-        let fresh = gathered.remaining().filter(|_| denied).map(|remaining| Instant::now() + remaining);
-        let until = [fresh, judgement.valid_until.map(instant)].into_iter().flatten().min();
         let source = if gathered.discovered() { Source::Registry } else { Source::Facts };
-        Ok((judgement.verdict, until, source))
+        let (verdict, until) = ended(&gathered, judgement)?;
+        Ok((verdict, until, source))
     }
 
     /// Judges, and looks up what that needs, as often as it needs more.
@@ -253,6 +288,18 @@ impl Verdicts {
         let (question, evidence, lookups) = (question.clone(), evidence.clone(), lookups.clone());
         on_a_core(self.cores.clone(), move || question.judge(&evidence, &lookups)).await
     }
+}
+
+/// A verdict, and until when it holds.
+///
+/// # Errors
+/// Where not enough was looked at for it.
+fn ended(gathered: &Gathered, judgement: Judgement) -> Result<(Verdict, Option<Instant>), Undecided> {
+    gathered.suffices_for(&judgement.verdict)?;
+    let denied = matches!(judgement.verdict, Verdict::Deny(_));
+    let fresh = gathered.remaining().filter(|_| denied).map(|remaining| Instant::now() + remaining);
+    let until = [fresh, judgement.valid_until.map(instant)].into_iter().flatten().min();
+    Ok((judgement.verdict, until))
 }
 
 /// Does some work of the processor's, of which no more is under way than there are cores.
@@ -297,15 +344,6 @@ impl Question {
     fn hear<T>(&self, evidence: &Evidence, lookups: &Lookups, by: impl FnOnce(&Case<'_>) -> T) -> T {
         let matching = self.matching();
         by(&Case { subject: &self.subject, matching: &matching, evidence, lookups, no_match: self.no_match })
-    }
-}
-
-impl VerdictKey {
-    fn new(rules: &Rules, name: &Name, digest: Digest, no_match: NoMatch, request: &Request) -> Self {
-        let distinction = rules
-            .reads_requests()
-            .then(|| rules.policies.matching(name, &TagOrDigest::Digest(digest), request).distinction());
-        Self { name: name.clone(), digest, revision: rules.revision(), no_match, distinction }
     }
 }
 

@@ -99,6 +99,11 @@ impl PolicySet {
         self.revision
     }
 
+    /// Whether an image is revoked by its digest, sha256: no policy lets it run, nor does an index that lists it.
+    pub fn revokes(&self, image: &Digest) -> bool {
+        self.revocations.of_image(image).is_some()
+    }
+
     /// The digest of what the revocations say, whatever the policies do.
     pub fn revoked(&self) -> Digest {
         let mut hasher = Hasher::new(Algorithm::Sha256);

@@ -114,3 +114,42 @@ pub(crate) fn stamps(verified: &VerificationResult, bundle: &Bundle) -> Vec<i64>
     times.sort_unstable();
     times
 }
+
+#[cfg(test)]
+mod tests {
+    use testkit::authority::{Authority, BundleVersion, Recipe, Record};
+
+    use super::*;
+
+    /// A bundle without signed timestamps, whose log entry says that it was recorded at some time, and less to prove it.
+    fn without(record: Record, fields: &[&str]) -> Bundle {
+        let recipe = Recipe::message("demand").recorded(record);
+        let mut bundle = Authority::new("demand").mint(&recipe).bundle(BundleVersion::V03);
+        let entry = &mut bundle["verificationMaterial"]["tlogEntries"][0];
+        entry["integratedTime"] = "1760000000".into();
+        for field in fields {
+            entry.as_object_mut().unwrap().remove(*field).unwrap();
+        }
+        bundle["verificationMaterial"]["timestampVerificationData"] = serde_json::json!({});
+        serde_json::from_value(bundle).unwrap()
+    }
+
+    #[test]
+    fn a_log_entry_needs_a_promise_or_a_proof() {
+        let recorded =
+            |fields: &[&str]| recorded(&without(Record::HashedRekordV001, fields), Profile::STRICT);
+        assert_eq!(recorded(&[]), Ok(()));
+        assert_eq!(recorded(&["inclusionPromise"]), Ok(()));
+        assert_eq!(recorded(&["inclusionProof"]), Ok(()));
+        let neither = recorded(&["inclusionPromise", "inclusionProof"]);
+        assert_eq!(neither.unwrap_err().kind, FlawKind::LogEntry);
+    }
+
+    #[test]
+    fn a_log_tells_the_time_by_a_promise_alone() {
+        let timed = |record, fields: &[&str]| timed(&without(record, fields)).map_err(|flaw| flaw.kind);
+        assert_eq!(timed(Record::HashedRekordV001, &["inclusionProof"]), Ok(()));
+        assert_eq!(timed(Record::HashedRekordV001, &["inclusionPromise"]), Err(FlawKind::Timestamp));
+        assert_eq!(timed(Record::HashedRekordV002, &[]), Err(FlawKind::Timestamp));
+    }
+}

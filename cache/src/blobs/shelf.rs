@@ -34,6 +34,16 @@ impl Shelf {
         self.total += size;
     }
 
+    /// The size, if there is such content.
+    pub(super) fn size(&self, digest: &Digest) -> Option<u64> {
+        self.items.get(digest).map(|item| item.size)
+    }
+
+    /// All content.
+    pub(super) fn digests(&self) -> Vec<Digest> {
+        self.items.keys().copied().collect()
+    }
+
     /// Notes a use. The size, if there is such content.
     pub(super) fn touch(&mut self, digest: &Digest) -> Option<u64> {
         let size = self.items.get(digest)?.size;

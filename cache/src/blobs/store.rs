@@ -12,7 +12,7 @@ use super::files;
 use super::shelf::Shelf;
 use crate::blob::read_chunk;
 use crate::lock::lock;
-use crate::{Blob, OpenError};
+use crate::{Beginning, Blob, KeyBytes, OpenError};
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -124,6 +124,25 @@ impl Store {
             tracing::debug!(%digest, "content that was not used for long makes room");
             self.unlink(&digest);
         }
+    }
+
+    pub(super) fn size(&self, digest: &Digest) -> Option<u64> {
+        lock(&self.shelf).size(digest)
+    }
+
+    pub(super) fn remove_kept(&self, digest: Option<Digest>) -> usize {
+        let digests = match digest {
+            Some(digest) => Vec::from_iter(self.size(&digest).map(|_| digest)),
+            None => lock(&self.shelf).digests(),
+        };
+        digests.iter().for_each(|digest| self.remove(digest));
+        digests.len()
+    }
+
+    pub(super) fn remove_under(&self, beginning: &Beginning) {
+        let mut digests = lock(&self.shelf).digests();
+        digests.retain(|digest| beginning.begins(KeyBytes::of(digest).as_slice()));
+        digests.iter().for_each(|digest| self.remove(digest));
     }
 
     fn remove(&self, digest: &Digest) {

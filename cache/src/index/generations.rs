@@ -11,6 +11,8 @@ use redb::{
     TableError, WriteTransaction,
 };
 
+use crate::Beginning;
+
 /// One table of the index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Table {
@@ -86,7 +88,7 @@ impl Table {
     pub(super) fn keys_under(
         self,
         database: &Database,
-        prefix: &[u8],
+        beginning: &Beginning,
     ) -> Result<Vec<Arc<[u8]>>, redb::Error> {
         let transaction = database.begin_read()?;
         let mut keys = Vec::new();
@@ -96,12 +98,15 @@ impl Table {
                 Err(TableError::TableDoesNotExist(_)) => continue,
                 Err(error) => return Err(error.into()),
             };
-            for entry in entries.range(prefix..)? {
+            let literal = beginning.literal();
+            for entry in entries.range(literal..)? {
                 let (key, _) = entry?;
-                if !key.value().starts_with(prefix) {
+                if !key.value().starts_with(literal) {
                     break;
                 }
-                keys.push(key.value().into());
+                if beginning.begins(key.value()) {
+                    keys.push(key.value().into());
+                }
             }
         }
         Ok(keys)

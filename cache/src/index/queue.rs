@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::Table;
 use super::disk::Disk;
+use crate::Beginning;
 use crate::lock::lock;
 
 /// How many writes wait at most. Whoever comes then waits for a transaction to end.
@@ -98,10 +99,10 @@ impl Queue {
     }
 
     /// The keys that begin so and have something queued.
-    pub(super) fn keys_under(&self, table: Table, prefix: &[u8]) -> Vec<Arc<[u8]>> {
+    pub(super) fn keys_under(&self, table: Table, beginning: &Beginning) -> Vec<Arc<[u8]>> {
         let state = lock(&self.state);
         let keys = state.latest.get(table.name).into_iter().flat_map(HashMap::keys);
-        keys.filter(|key| key.starts_with(prefix)).cloned().collect()
+        keys.filter(|key| beginning.begins(key)).cloned().collect()
     }
 
     /// Waits until a write is over.

@@ -1,6 +1,7 @@
 use futures_util::future::join_all;
 
 use super::*;
+use crate::index::Table;
 
 fn digest(name: &str) -> Digest {
     Digest::of(name.as_bytes())

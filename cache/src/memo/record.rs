@@ -22,6 +22,25 @@ pub(super) fn encode<V: Serialize>(table: &str, key: &KeyBytes, value: &V) -> Op
     Some([&[SCHEMA], checksum(table, key, &json).as_slice(), &json].concat().into())
 }
 
+/// How long the JSON of a value is, more or less what it takes in memory.
+pub(super) fn length<V: Serialize>(value: &V) -> usize {
+    struct Length(usize);
+    impl std::io::Write for Length {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut length = Length(0);
+    // What cannot be written weighs what was.
+    drop(serde_json::to_writer(&mut length, value));
+    length.0
+}
+
 /// The value of a record, if it is of this version, of this key, and as it was written: the index checks its pages when
 /// it is opened and not when they are read, and a decayed page must not read as another fact.
 pub(super) fn decode<V: DeserializeOwned>(table: &str, key: &KeyBytes, record: &[u8]) -> Option<V> {

@@ -76,8 +76,15 @@ impl<K: Key> Sharing<K> {
         Some(Found { value: stored.value, left })
     }
 
-    /// Shares a value: for this long, or without an end.
-    pub(super) async fn keep<V: Serialize>(&self, table: &str, key: &K, value: &V, lasts: Option<Duration>) {
+    /// Shares a value that was made then: for this long, or without an end.
+    pub(super) async fn keep<V: Serialize>(
+        &self,
+        table: &str,
+        key: &K,
+        value: &V,
+        lasts: Option<Duration>,
+        made: u64,
+    ) {
         let (domain, bytes) = ((self.domain)(key), KeyBytes::of(key));
         let stored = Stored { lasts: lasts.is_none(), value };
         let Ok(stored) = serde_json::to_vec(&stored) else {
@@ -87,7 +94,7 @@ impl<K: Key> Sharing<K> {
             let lifetime = self.lifetime.min(MAX_LIFETIME);
             lifetime - lifetime.mul_f64(fraction() / 10.0)
         });
-        self.shared.keep(self.label(table, &domain, &bytes), &stored, lifetime).await;
+        self.shared.keep(self.label(table, &domain, &bytes), &stored, lifetime, made).await;
     }
 
     pub(super) async fn forget(&self, table: &str, key: &K) {

@@ -1,5 +1,6 @@
 //! What a memo holds, and everything that waits for the disk.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,16 +8,16 @@ use tokio::time::Instant;
 
 use super::sharing::Sharing;
 use super::turns::Turns;
-use super::{Value, record};
+use super::{Limits, Value, record};
 use crate::index::{Table, Ticket};
 use crate::shared::Forgets;
 use crate::stats::Count;
-use crate::{Flights, Index, Key, KeyBytes, MemoStats};
+use crate::{Beginning, Flights, Index, Key, KeyBytes, MemoStats, Memory, Since};
 
 /// Memory over a table. In each of its functions, whoever has the key's turn sees memory and the index agree and
 /// leaves them so; a write that is queued counts as written.
 pub(super) struct Store<K, V> {
-    pub(super) memory: moka::sync::Cache<K, Remembered<V>>,
+    pub(super) memory: Memory<K, Remembered<V>>,
     pub(super) table: Table,
     pub(super) index: Option<Arc<Index>>,
     pub(super) sharing: Option<Sharing<K>>,
@@ -31,6 +32,14 @@ pub(super) struct Remembered<V> {
     pub(super) value: V,
     /// When it is no longer believed. `None` is never.
     pub(super) until: Option<Instant>,
+}
+
+/// What was so when the fleet was asked.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) since: Since,
+    /// How often the key had been changed.
+    pub(super) changes: u64,
 }
 
 /// Where things were found.
@@ -62,19 +71,17 @@ impl<V> Remembered<V> {
 
 impl<K: Key, V: Value> Store<K, V> {
     pub(super) fn new(
-        table: Table,
-        capacity: u64,
-        weight: fn(&V) -> u32,
+        name: &'static str,
+        limits: Limits,
         index: Option<Arc<Index>>,
         sharing: Option<Sharing<K>>,
     ) -> Self {
-        let memory = moka::sync::Cache::builder()
-            .max_capacity(capacity)
-            .weigher(move |_, remembered: &Remembered<V>| weight(&remembered.value))
-            .build();
+        let weigh = |key: &K, remembered: &Remembered<V>| {
+            KeyBytes::of(key).as_slice().len() + record::length(&remembered.value)
+        };
         Self {
-            memory,
-            table,
+            memory: Memory::new(limits.bytes, weigh),
+            table: Table { name, entries: limits.entries },
             index,
             sharing,
             turns: Turns::default(),
@@ -84,7 +91,7 @@ impl<K: Key, V: Value> Store<K, V> {
     }
 
     pub(super) fn find_in_memory(&self, key: &K) -> Option<V> {
-        let remembered = self.memory.get(key)?;
+        let remembered = self.memory.find(key)?;
         let holds = remembered.until.is_none_or(|until| Instant::now() < until);
         holds.then_some(remembered.value)
     }
@@ -101,15 +108,37 @@ impl<K: Key, V: Value> Store<K, V> {
             return Some(value);
         }
         let value: V = record::decode(self.table.name, bytes, &index.find(self.table, bytes.as_slice())?)?;
-        self.memory.insert(key.clone(), Remembered { value: value.clone(), until: None });
+        self.memory.keep(key, Remembered { value: value.clone(), until: None });
         Some(value)
     }
 
-    /// Replaces what is remembered, or forgets it. Without an index it waits for nothing but others that do so.
-    pub(super) fn replace(&self, index: Option<&Index>, key: &K, by: Option<Remembered<V>>) -> Ticket {
+    /// What is on disk, without bringing it nearer.
+    pub(super) fn look_below(&self, index: &Index, key: &K) -> Option<V> {
         let bytes = KeyBytes::of(key);
         let _turn = self.turns.take(&bytes);
-        self.replace_in_turn(index, key, &bytes, by)
+        record::decode(self.table.name, &bytes, &index.find(self.table, bytes.as_slice())?)
+    }
+
+    /// Remembers something in place of what was remembered, unless anything was purged since it was asked for.
+    /// Without an index it waits for nothing but others that do so.
+    pub(super) fn keep(
+        &self,
+        index: Option<&Index>,
+        key: &K,
+        by: Remembered<V>,
+        since: Since,
+    ) -> Option<Ticket> {
+        let _unpurged = self.memory.unpurged(since)?;
+        let bytes = KeyBytes::of(key);
+        let _turn = self.turns.take(&bytes);
+        Some(self.replace_in_turn(index, key, &bytes, Some(by)))
+    }
+
+    /// Forgets what is remembered.
+    pub(super) fn forget(&self, index: Option<&Index>, key: &K) -> Ticket {
+        let bytes = KeyBytes::of(key);
+        let _turn = self.turns.take(&bytes);
+        self.replace_in_turn(index, key, &bytes, None)
     }
 
     /// Keeps what the fleet had, unless something was changed here since it was asked.
@@ -119,12 +148,20 @@ impl<K: Key, V: Value> Store<K, V> {
         key: &K,
         bytes: &KeyBytes,
         found: Remembered<V>,
-        changes: u64,
+        asked: Asked,
     ) {
+        let Some(_unpurged) = self.memory.unpurged(asked.since) else {
+            return;
+        };
         let _turn = self.turns.take(bytes);
-        if self.turns.changes(bytes) == changes {
+        if self.turns.changes(bytes) == asked.changes {
             self.replace_in_turn(index, key, bytes, Some(found));
         }
+    }
+
+    /// For whoever asks the fleet now.
+    pub(super) fn asked(&self, bytes: &KeyBytes) -> Asked {
+        Asked { since: self.memory.since(), changes: self.turns.changes(bytes) }
     }
 
     fn replace_in_turn(
@@ -140,8 +177,8 @@ impl<K: Key, V: Value> Store<K, V> {
         let lasting = by.as_ref().filter(|by| by.until.is_none());
         let encoded = lasting.and_then(|by| record::encode(self.table.name, bytes, &by.value));
         match by {
-            Some(by) => self.memory.insert(key.clone(), by),
-            None => self.memory.invalidate(key),
+            Some(by) => self.memory.keep(key, by),
+            None => self.memory.forget(key),
         }
         match index {
             Some(index) if encoded.is_some() || index.may_have(self.table, bytes.as_slice()) => {
@@ -167,27 +204,41 @@ impl<K: Key, V: Value> Store<K, V> {
         }
     }
 
-    pub(super) fn forget_under(&self, prefix: &KeyBytes, holds: impl Fn(&K) -> bool) -> Ticket {
-        // What is on its way from the fleet is from before.
+    /// Forgets every key that begins so, and what is on its way to be kept under one.
+    pub(super) fn forget_under(&self, beginning: &Beginning) -> Ticket {
+        self.memory.begin_purge();
+        // Nobody who looks from now on joins a look that began before.
         self.turns.change_all();
-        let index = self.index.as_deref();
-        for (key, _) in self.memory.iter().filter(|(key, _)| holds(key)) {
-            self.replace(index, &key, None);
+        let mut last = Ticket::NONE;
+        // The disk first: from there a look could bring back to memory what was forgotten in it.
+        if let Some(index) = &self.index {
+            for key in index.keys_under(self.table, beginning) {
+                let bytes = KeyBytes::from_encoded(&key);
+                let _turn = self.turns.take(&bytes);
+                last = last.max(index.put(self.table, &key, None));
+            }
         }
-        let Some(index) = index else {
-            return Ticket::NONE;
-        };
-        let keys = index.keys_under(self.table, prefix.as_slice());
-        keys.iter().map(|key| index.put(self.table, key, None)).max().unwrap_or(Ticket::NONE)
+        for (key, _) in self.memory.under(beginning) {
+            last = last.max(self.forget(self.index.as_deref(), &key));
+        }
+        last
+    }
+
+    /// Every key that begins so, in memory or on disk.
+    pub(super) fn keys_under(&self, beginning: &Beginning) -> Vec<KeyBytes> {
+        let mut keys: HashSet<KeyBytes> =
+            self.memory.under(beginning).iter().map(|(key, _)| KeyBytes::of(key)).collect();
+        if let Some(index) = &self.index {
+            let found = index.keys_under(self.table, beginning);
+            let there = found.iter().filter(|key| index.may_have(self.table, key));
+            keys.extend(there.map(|key| KeyBytes::from_encoded(key)));
+        }
+        keys.into_iter().collect()
     }
 }
 
 impl<K: Key, V: Value> Forgets for Store<K, V> {
-    fn forget_under(&self, prefix: &KeyBytes) {
-        Self::forget_under(self, prefix, |key| KeyBytes::of(key).as_slice().starts_with(prefix.as_slice()));
-    }
-
-    fn forget_memory(&self) {
-        self.memory.invalidate_all();
+    fn forget_under(&self, beginning: &Beginning) {
+        Self::forget_under(self, beginning);
     }
 }

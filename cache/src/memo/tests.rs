@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::*;
 
-const LIMITS: Limits = Limits { entries: 100 };
+const LIMITS: Limits = Limits { bytes: 1024 * 1024, entries: 100 };
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 fn memo<V: Value>(index: &Arc<Index>) -> Memo<String, V> {
@@ -116,11 +116,11 @@ async fn memos_of_other_names_share_nothing() {
 #[tokio::test]
 async fn what_memory_has_no_room_for_is_found_on_disk() {
     let index = Index::in_memory();
-    let table = Table { name: "things", entries: 1000 };
-    let memo = Memo::weighing(table, 10, |_| 1, Some(index));
+    let memo = Memo::new("things", Limits { bytes: 4096, entries: 1000 }, Some(index));
     join_all((0..500_u32).map(|number| memo.keep(number.to_string(), number))).await;
-    memo.store.memory.run_pending_tasks();
-    assert!(memo.store.memory.entry_count() <= 10);
+    memo.store.memory.settle();
+    assert!((1..16).contains(&memo.held().entries), "{:?}", memo.held());
+    assert!(memo.held().bytes <= 4096 && memo.held().evictions > 400, "{:?}", memo.held());
     for number in 0..500_u32 {
         assert_eq!(memo.find(&number.to_string()).await, Some(number));
     }
@@ -149,7 +149,7 @@ async fn memory_and_disk_agree_however_it_is_used() {
                     0 => things.keep(a, round * 10 + user).await,
                     1 => things.forget(&a).await,
                     2 => drop(things.find(&a).await),
-                    _ => things.store.memory.invalidate(&a),
+                    _ => things.store.memory.forget(&a),
                 }
             }
         });
@@ -179,36 +179,85 @@ async fn what_the_fleet_had_does_not_replace_what_was_changed_since_it_was_asked
     for index in [None, Some(Index::in_memory())] {
         let memo = Memo::new("things", LIMITS, index.clone());
         let (a, bytes) = (key("a"), KeyBytes::of(&key("a")));
-        let fill = |value, changes| {
-            memo.store.fill(index.as_deref(), &a, &bytes, Remembered::new(value, None), changes);
+        let fill = |value, asked| {
+            memo.store.fill(index.as_deref(), &a, &bytes, Remembered::new(value, None), asked);
         };
-        let before = memo.store.turns.changes(&bytes);
+        let before = memo.store.asked(&bytes);
         memo.keep(a.clone(), 2).await;
         fill(1, before);
         assert_eq!(memo.find(&a).await, Some(2), "it was kept");
 
-        let before = memo.store.turns.changes(&bytes);
+        let before = memo.store.asked(&bytes);
         memo.forget(&a).await;
         fill(1, before);
         assert_eq!(memo.find(&a).await, None, "it was forgotten");
 
-        let before = memo.store.turns.changes(&bytes);
-        memo.purge(&KeyBytes::default()).await;
+        let before = memo.store.asked(&bytes);
+        memo.purge(Beginning::of_all()).await;
         fill(1, before);
         assert_eq!(memo.find(&a).await, None, "all was forgotten");
 
-        fill(1, memo.store.turns.changes(&bytes));
+        fill(1, memo.store.asked(&bytes));
         assert_eq!(memo.find(&a).await, Some(1));
     }
 }
 
 #[tokio::test]
-async fn many_who_look_for_the_same_at_once_look_once() {
-    let memo = memo::<u32>(&Index::in_memory());
-    let looks = join_all((0..100).map(|_| {
-        let memo = memo.clone();
-        async move { memo.find(&key("a")).await }
-    }));
-    assert_eq!(looks.await, [None; 100]);
-    assert_eq!(memo.stats().misses, 1);
+async fn what_was_asked_for_before_a_purge_is_not_kept_after_it() {
+    for index in [None, Some(Index::in_memory())] {
+        let memo = Memo::new("things", LIMITS, index);
+        let (one, other) = (memo.since(&key("a")), memo.since(&key("b")));
+        memo.keep_since(one, key("a"), 1).await;
+        assert_eq!(memo.find(&key("a")).await, Some(1));
+        memo.purge(Beginning::of(&key("a"))).await;
+        memo.keep_since(one, key("a"), 1).await;
+        memo.keep_for_since(other, key("b"), 2, HALF_A_MINUTE).await;
+        assert_eq!((memo.find(&key("a")).await, memo.find(&key("b")).await), (None, None));
+        memo.keep_since(memo.since(&key("a")), key("a"), 3).await;
+        assert_eq!(memo.find(&key("a")).await, Some(3));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_a_purge_and_others_meet_nothing_from_before_it_is_left() {
+    let index = Index::in_memory();
+    let things = memo::<u32>(&index);
+    for round in 0..200_u32 {
+        let a = key("a");
+        things.keep(a.clone(), round).await;
+        // On disk alone, so that a look would bring it back.
+        things.store.memory.forget(&a);
+        let since = things.since(&a);
+        let looks = join_all((0..4).map(|_| things.find(&a)));
+        let keeps = join_all((0..4).map(|_| things.keep_since(since, a.clone(), round)));
+        tokio::join!(looks, keeps, things.purge(Beginning::of(&a)));
+        assert_eq!(things.find_in_memory(&a), None, "round {round}");
+        assert_eq!(memo::<u32>(&index).find(&a).await, None, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_listed_and_looked_at_without_being_brought_nearer() {
+    let index = Index::in_memory();
+    let memo: Memo<(String, String), u32> = Memo::new("things", LIMITS, Some(index.clone()));
+    let at = |one: &str, other: &str| (key(one), key(other));
+    for (value, (one, other)) in [("x", "a"), ("x", "b"), ("y", "a")].into_iter().enumerate() {
+        memo.keep(at(one, other), value as u32).await;
+    }
+    memo.keep_for(at("z", "a"), 9, HALF_A_MINUTE).await;
+    memo.store.memory.forget(&at("x", "a"));
+    memo.forget(&at("x", "b")).await;
+    let under = async |beginning| {
+        let keys = memo.keys_under(beginning).await;
+        let text = |key: &KeyBytes| key.fields().map(String::from_utf8_lossy).collect::<Vec<_>>().join("/");
+        let mut keys: Vec<_> = keys.iter().map(text).collect();
+        keys.sort();
+        keys.join(" ")
+    };
+    assert_eq!(under(Beginning::of(&key("x"))).await, "x/a");
+    assert_eq!(under(Beginning::of_all().then_any().then(&key("a"))).await, "x/a y/a z/a");
+    let look = memo.look(&at("x", "a")).await;
+    assert_eq!(look, Look { memory: None, disk: Some(0), shared: None });
+    assert_eq!(memo.find_in_memory(&at("x", "a")), None);
+    assert_eq!(memo.look(&at("z", "a")).await, Look { memory: Some(9), disk: None, shared: None });
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::purges::{Purge, RECORD, RECORDS};
 use super::{Core, append};
+use crate::blocking::blocking;
 use crate::random::fraction;
 
 /// How long a question about purges may take. Nobody waits for the answer.
@@ -80,7 +81,7 @@ async fn listen(core: &Arc<Core>) -> Result<(), Ended> {
 }
 
 async fn hear(core: &Arc<Core>, message: &Msg) {
-    match Purge::read(&core.seals, message.get_payload_bytes()) {
+    match Purge::read(&core.seals(), message.get_payload_bytes()) {
         Some(purge) => core.carry_out(purge).await,
         None => core.meters.seals_broken.add(),
     }
@@ -88,8 +89,11 @@ async fn hear(core: &Arc<Core>, message: &Msg) {
 
 impl Core {
     /// Tells all replicas of a purge: the log first, so that whoever misses the message finds it there.
-    pub(super) async fn tell(&self, record: &[u8]) -> bool {
-        let append = append(&self.log(), record, RECORD * RECORDS, LASTS);
+    pub(super) async fn tell(&self, purge: &Purge) -> bool {
+        let Some(record) = purge.record(&self.seals()) else {
+            return false;
+        };
+        let append = append(&self.log(), &record, RECORD * RECORDS, LASTS);
         if self.link.ask_within::<u64>(BUDGET, &append).await.is_none() {
             return false;
         }
@@ -99,19 +103,20 @@ impl Core {
 
     /// Sends what is owed, and carries out what was missed.
     async fn catch_up(self: &Arc<Self>) -> Option<()> {
-        while let Some(record) = self.purges.owed() {
-            if !self.tell(&record).await {
-                self.purges.owe(record);
+        while let Some(purge) = self.purges.owed().first() {
+            if !self.tell(&purge).await {
                 return None;
             }
+            let core = self.clone();
+            blocking(move || core.purges.owed().paid(&purge)).await;
         }
-        let question = redis::cmd("GETRANGE").arg(self.log()).arg(0).arg(RECORD * RECORDS).to_owned();
+        let question = redis::cmd("GETRANGE").arg(self.log()).arg(0).arg(RECORD * RECORDS - 1).to_owned();
         let log: Vec<u8> = self.link.ask_within(BUDGET, &question).await?;
-        let purges = log.chunks(RECORD).filter_map(|record| Purge::read(&self.seals, record));
-        let purges: Vec<Purge> = purges.collect();
-        if self.purges.may_have_missed(&purges) {
-            self.purges.forget_memory();
-        }
+        let seals = self.seals();
+        let purges: Vec<Purge> =
+            log.chunks(RECORD).filter_map(|record| Purge::read(&seals, record)).collect();
+        let (core, log) = (self.clone(), purges.clone());
+        blocking(move || core.purges.note_missed(&log)).await;
         for purge in purges {
             self.carry_out(purge).await;
         }

@@ -304,7 +304,12 @@ async fn where_only_material_is_trusted_conclusions_are_not_shared() {
     other.answers().await;
     let memo = |shared: &Arc<Shared>, what| {
         let sharing = Sharing::new(shared.clone(), what, Duration::from_secs(60));
-        Memo::<String, u32>::shared("table", Limits { entries: 10 }, Some(Index::in_memory()), sharing)
+        Memo::<String, u32>::shared(
+            "table",
+            Limits { bytes: 1024 * 1024, entries: 10 },
+            Some(Index::in_memory()),
+            sharing,
+        )
     };
     for (what, found) in [(What::Conclusions, None), (What::Material, Some(1))] {
         memo(&one, what).keep("key".into(), 1).await;

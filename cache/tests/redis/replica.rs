@@ -43,7 +43,7 @@ pub(crate) fn memo(shared: &Arc<Shared>, index: &Arc<Index>, build: &str) -> Mem
         build: build.into(),
         ..Sharing::new(shared.clone(), What::Conclusions, DAY)
     };
-    Memo::shared("things", Limits { entries: 10_000 }, Some(index.clone()), sharing)
+    Memo::shared("things", Limits { bytes: 16 * 1024 * 1024, entries: 10_000 }, Some(index.clone()), sharing)
 }
 
 impl Replica {

@@ -13,7 +13,7 @@ use upstream::Origin;
 use super::{Answer, complain, input, say};
 use crate::config::{self, Config};
 use crate::mirror::Registry;
-use crate::mirror::write::{Client, Mirror, Runtime, Written};
+use crate::mirror::write::{Client, File, Mirror, Runtime, Written};
 
 /// What is configured.
 #[derive(Debug, Subcommand)]
@@ -158,17 +158,17 @@ impl Wanted {
     }
 }
 
-/// One file as it is, several with their names before them. A key is not shown to whoever looks over one's shoulder,
-/// but where the runtime's own file has it inside.
+/// One file as it is, several with their names before them. A file that is nothing but a key is not shown.
 fn print(written: &Written) {
-    let shown: Vec<_> = written.files.iter().filter(|file| !file.path.contains(".key")).collect();
+    let is_key = |file: &&File| file.path.ends_with("/client.key");
+    let shown: Vec<_> = written.files.iter().filter(|file| !is_key(file)).collect();
     for file in &shown {
         if shown.len() > 1 {
             say(&format!("==> /{} <==", file.path));
         }
         say(&file.text);
     }
-    for file in written.files.iter().filter(|file| file.path.contains(".key")) {
+    for file in written.files.iter().filter(is_key) {
         complain(&format!("note: /{} is to hold the key, which --output writes", file.path));
     }
 }

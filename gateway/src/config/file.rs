@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,8 +14,8 @@ use thiserror::Error;
 use upstream::Url;
 
 use super::{
-    Admission, Config, Kubernetes, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles, Trust,
-    TrustSource, TufSource, Upstream, wire,
+    Admin, Admission, Config, Kubernetes, Log, LogFormat, Mutate, Policies, Registry, Storage, TlsFiles,
+    Trust, TrustSource, TufSource, Upstream, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -143,11 +142,12 @@ impl wire::File {
             .map(|(index, upstream)| upstream.into_upstream(&format!("upstreams[{index}]")))
             .collect::<Result<_, _>>()?;
         distinct(&upstreams)?;
+        let storage = self.storage.into_storage(state_home)?;
         let config = Config {
             registry: self.registry.into_registry()?,
             admission: self.admission.into_admission()?,
-            admin: parsed::<SocketAddr>("admin.listen", &self.admin.listen)?,
-            storage: self.storage.into_storage(state_home)?,
+            admin: self.admin.into_admin(&storage)?,
+            storage,
             redis: self.cache.redis.into_redis()?,
             trust: self.trust.into_trust()?,
             policies: self.policies.into_policies()?,
@@ -246,6 +246,16 @@ impl wire::Policies {
             kubernetes: self.kubernetes.then_some(kubernetes),
             no_match: self.no_match.into(),
             cue: self.cue.program,
+        })
+    }
+}
+
+impl wire::Admin {
+    fn into_admin(self, storage: &Storage) -> Result<Admin, ConfigError> {
+        Ok(Admin {
+            listen: parsed("admin.listen", &self.listen)?,
+            socket: self.socket.unwrap_or_else(|| storage.path.join("admin.sock")),
+            token: self.token_file,
         })
     }
 }

@@ -3,15 +3,12 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use upstream::Identity;
 
 use super::TlsFiles;
-
-/// The most bytes of a file with a secret in it.
-const LIMIT: u64 = 1024 * 1024;
 
 /// The certificate authorities in a PEM file.
 ///
@@ -42,15 +39,15 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     Ok(certificates)
 }
 
-/// The whole of a file without the end of its line.
-pub(crate) fn one_line(path: &Path) -> anyhow::Result<String> {
+/// The most bytes of a file that holds one secret.
+const SHORT: u64 = 4096;
+
+/// The secret in a file of one line.
+pub(crate) fn short_secret(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
-    let file = std::fs::File::open(path).with_context(|| format!("credentials: {}", path.display()))?;
-    file.take(LIMIT + 1)
-        .read_to_string(&mut text)
-        .with_context(|| format!("credentials: {}", path.display()))?;
-    if text.len() as u64 > LIMIT {
-        bail!("credentials: {}: is too large", path.display());
-    }
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    std::fs::File::open(path)?.take(SHORT + 1).read_to_string(&mut text)?;
+    ensure!(text.len() as u64 <= SHORT, "has more than {SHORT} bytes");
+    let text = text.trim_end_matches(['\r', '\n']);
+    ensure!(!text.contains(['\r', '\n']), "has more than one line");
+    Ok(text.to_owned())
 }

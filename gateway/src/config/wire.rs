@@ -74,6 +74,8 @@ pub(super) struct Admission {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Admin {
     pub(super) listen: String,
+    pub(super) socket: Option<PathBuf>,
+    pub(super) token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -235,7 +237,7 @@ impl Default for Admission {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9090".into() }
+        Self { listen: "127.0.0.1:9090".into(), socket: None, token_file: None }
     }
 }
 

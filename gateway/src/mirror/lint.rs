@@ -10,6 +10,7 @@ mod containers;
 mod docker;
 mod files;
 mod k3s;
+mod policy_json;
 mod talos;
 
 use std::path::{Path, PathBuf};

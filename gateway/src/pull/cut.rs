@@ -28,6 +28,8 @@ pub(super) struct Download {
     place: Place,
     blob: Digest,
     allowed: Option<Allowed>,
+    /// The manifests between what is allowed and the blob, both ends among them.
+    by: Vec<Digest>,
 }
 
 impl Download {
@@ -37,7 +39,7 @@ impl Download {
             // Nobody's signature lets these out, so no revocation keeps them in.
             Ground::Artefact | Ground::ReferrersList => None,
         };
-        Self { gate, place, blob, allowed }
+        Self { gate, place, blob, allowed, by: permit.by().to_vec() }
     }
 
     /// What is sent, until that is revoked: then an error in place of the rest. Nothing is sent while it is not known.
@@ -71,20 +73,27 @@ impl Download {
     /// told is taken for revoked: a verdict that stayed what it was can be told from what is known already.
     async fn is_revoked(&self) -> bool {
         let Some(allowed) = &self.allowed else { return false };
-        let (subject, no_match) = (allowed.subject(), self.gate.no_match());
-        let judged =
-            self.gate.verdicts().judge(&subject.name, subject.digest, no_match, &Request::Pull).await;
-        let revoked = match judged.as_ref().map(|ruling| &*ruling.verdict) {
-            Ok(Verdict::Allow(_)) => false,
-            Ok(Verdict::Deny(denial)) => is_by_revocation(denial),
-            Err(_) => true,
-        };
+        let rules = self.gate.verdicts().rules();
+        let by_digest = self.by.iter().any(|manifest| rules.policies.revokes(manifest));
+        let revoked = by_digest || self.is_denied(allowed).await;
         let revoked = revoked && self.gate.blob(&self.place, self.blob).await.is_err();
         if revoked {
             metrics::counter!("countersign_streams_cut_total").increment(1);
             tracing::warn!(image = %self.place.name, blob = %self.blob, "a download is cut: what it is part of is revoked");
         }
         revoked
+    }
+
+    /// Whether what was allowed is denied now because of a revocation, or cannot be told.
+    async fn is_denied(&self, allowed: &Allowed) -> bool {
+        let (subject, no_match) = (allowed.subject(), self.gate.no_match());
+        let judged =
+            self.gate.verdicts().judge(&subject.name, subject.digest, no_match, &Request::Pull).await;
+        match judged.as_ref().map(|ruling| &*ruling.verdict) {
+            Ok(Verdict::Allow(_)) => false,
+            Ok(Verdict::Deny(denial)) => is_by_revocation(denial),
+            Err(_) => true,
+        }
     }
 }
 

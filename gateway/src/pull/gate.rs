@@ -20,6 +20,8 @@ use crate::verdicts::{Ruling, Source, Verdicts};
 pub(crate) struct Permit {
     ground: Ground,
     source: Source,
+    /// The manifests by which a blob is let out, from the one that is allowed to the one that names it.
+    by: Vec<Digest>,
 }
 
 /// Why content may be sent.
@@ -46,8 +48,13 @@ impl Permit {
         self.source
     }
 
+    /// The manifests by which a blob is let out, each by the digest that it is judged by.
+    pub(super) fn by(&self) -> &[Digest] {
+        &self.by
+    }
+
     fn of(ground: Ground) -> Self {
-        Self { ground, source: Source::Memory }
+        Self { ground, source: Source::Memory, by: Vec::new() }
     }
 }
 
@@ -220,7 +227,7 @@ impl Gate {
                 return Ok(Some(Permit::of(Ground::Artefact)));
             }
             if let Some(permit) = self.descent(place, &known, depth, effort).await? {
-                return Ok(Some(permit));
+                return Ok(Some(by_way_of(&known, permit)));
             }
             let ruling = match effort {
                 Effort::Memory => {
@@ -230,13 +237,13 @@ impl Gate {
                     Some(self.verdicts.judge(&place.name, known.judged, self.no_match, &Request::Pull).await?)
                 }
             };
-            Ok(ruling.as_ref().and_then(permit))
+            Ok(ruling.as_ref().and_then(permit).map(|permit| by_way_of(&known, permit)))
         }
         .boxed()
     }
 
     /// Whether an index that lists this manifest is allowed. A policy that matches the manifest and not its index is
-    /// not satisfied by what the index has.
+    /// not satisfied by what the index has, and what is revoked itself is let out by nothing.
     async fn descent(
         &self,
         place: &Place,
@@ -247,6 +254,9 @@ impl Gate {
         let Some(depth) = depth.checked_sub(1) else {
             return Ok(None);
         };
+        if self.verdicts.rules().policies.revokes(&known.judged) {
+            return Ok(None);
+        }
         let child = known.content.digest();
         for parent in self.parents(place, child, effort).await {
             let Some(index) = self.known(place, parent, effort).await? else {
@@ -256,10 +266,10 @@ impl Gate {
             if !lists || !self.covers(place, &index, known) {
                 continue;
             }
-            if let Some(Permit { ground: Ground::Judged(allowed) | Ground::Descent(allowed), source }) =
+            if let Some(Permit { ground: Ground::Judged(allowed) | Ground::Descent(allowed), source, by }) =
                 self.opens(place, parent, depth, effort).await?
             {
-                return Ok(Some(Permit { ground: Ground::Descent(allowed), source }));
+                return Ok(Some(Permit { ground: Ground::Descent(allowed), source, by }));
             }
         }
         Ok(None)
@@ -286,10 +296,16 @@ fn size_in(known: &Known, child: Digest) -> Option<u64> {
     known.manifest.children().find(|named| named.digest == child).map(|named| named.size)
 }
 
+/// The same permit, for what this manifest names.
+fn by_way_of(known: &Known, mut permit: Permit) -> Permit {
+    permit.by.push(known.judged);
+    permit
+}
+
 fn permit(ruling: &Ruling) -> Option<Permit> {
     match &*ruling.verdict {
         Verdict::Allow(allowed) => {
-            Some(Permit { ground: Ground::Judged(allowed.clone()), source: ruling.source })
+            Some(Permit { source: ruling.source, ..Permit::of(Ground::Judged(allowed.clone())) })
         }
         Verdict::Deny(_) => None,
     }

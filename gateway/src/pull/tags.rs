@@ -46,6 +46,11 @@ impl Wanted {
     /// The page that is wanted, and the one after it. A registry that gives what was not asked for knows of no pages, and
     /// so gave everything that there is, in whatever order.
     fn cut(&self, mut page: TagsPage, query: &Query<'_>) -> Result<(TagsPage, Option<PageQuery>), Refusal> {
+        if self.most == Some(0) {
+            page.tags.clear();
+            page.content.clear();
+            return Ok((page, None));
+        }
         let again = self.after.as_ref().is_some_and(|last| page.tags.iter().any(|tag| tag.as_str() == last));
         let too_many = self.most.is_some_and(|most| page.tags.len() > most);
         if !again && !too_many {
@@ -58,7 +63,6 @@ impl Wanted {
             self.after.as_deref().and_then(|last| page.tags.iter().position(|tag| tag.as_str() == last));
         page.tags.drain(..last.map_or(0, |last| last + 1));
         let next = match self.most {
-            Some(0) => None,
             Some(most) if most < page.tags.len() => {
                 page.tags.truncate(most);
                 let last = page.tags.last().map_or("", Tag::as_str);
@@ -66,9 +70,6 @@ impl Wanted {
             }
             Some(_) | None => page.next.take(),
         };
-        if self.most == Some(0) {
-            page.tags.clear();
-        }
         Ok((page, next))
     }
 }
@@ -128,6 +129,9 @@ mod tests {
         check("n=2", page(&["a", "b"], Some("n=2&last=b")), &["a", "b"], Some("n=2&last=b"));
         check("n=2&last=a", page(&["b", "C"], None), &["b", "C"], None);
         check("n=0", page(&["a"], Some("n=1&last=a")), &[], None);
+        let query = Query::parse("n=0").unwrap();
+        let (_, next) = Wanted::of(&query).unwrap().cut(page(&[], Some("n=1")), &query).unwrap();
+        assert_eq!(next, None);
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Verdicts {
     }
 
     /// Where to look for the material of a source.
-    fn spot(&self, question: &Question, source: &Source) -> Result<Spot, Undecided> {
+    pub(super) fn spot(&self, question: &Question, source: &Source) -> Result<Spot, Undecided> {
         let named = source.repository.as_ref().unwrap_or(&question.subject.name);
         let place = self.upstreams.place(named).ok_or_else(|| Undecided::NoUpstream(named.host.clone()))?;
         Ok(Spot { place, digest: question.subject.digest, tag_prefix: source.tag_prefix.clone() })
@@ -147,6 +147,7 @@ impl Verdicts {
         if let Some(facts) = self.facts.find(&key).await {
             return Ok(Arc::new(facts));
         }
+        let since = self.facts.since(&key);
         let material = self.materials.read(material).await.ok_or(Gap::Gone)?;
         let claimed_time = material.claimed_time();
         let (cores, root, basis) = (self.cores.clone(), root.clone(), basis.clone());
@@ -162,7 +163,7 @@ impl Verdicts {
         // A log entry of the future is refused, and what is the future is a matter of our own clock: that is no fact to
         // keep for ever.
         if claimed_time.is_none_or(|time| time <= now()) {
-            self.facts.keep(key, Facts::clone(&facts)).await;
+            self.facts.keep_since(since, key, Facts::clone(&facts)).await;
         }
         Ok(facts)
     }

@@ -42,9 +42,14 @@ fn the_readmes_commands_exist() {
                 assert!(makefile.contains(&format!("\n{target}: ")), "no recipe {target}");
             }
             Some("countersign") => {
-                let subcommand = words.next().unwrap();
+                let is_name =
+                    |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+                let is_subcommand = |word: &&str| is_name(word) && !word.starts_with('-');
+                let subcommands: Vec<&str> = words.clone().take_while(is_subcommand).collect();
+                assert!(!subcommands.is_empty(), "{command}");
                 let help = std::process::Command::new(env!("CARGO_BIN_EXE_countersign"))
-                    .args([subcommand, "--help"])
+                    .args(subcommands)
+                    .arg("--help")
                     .output()
                     .unwrap();
                 assert!(help.status.success(), "{command}");

@@ -8,6 +8,7 @@ mod fleet;
 mod kubernetes;
 mod nodes;
 mod parts;
+mod purge;
 
 use std::path::Path;
 

@@ -3,6 +3,7 @@
 
 mod admission;
 mod architecture;
+mod cache;
 mod cli;
 mod documents;
 #[cfg(feature = "e2e")]

@@ -5,7 +5,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use oci::Digest;
-use testkit::image::Image;
+use testkit::image::{Image, index_of};
 
 use super::stage::{Gateway, HOST, POLICY, Stage, release};
 
@@ -130,4 +130,23 @@ async fn a_policy_that_changes_stops_new_requests_and_cuts_nothing() {
     scene.denied().await;
     assert_eq!(scene.gateway.get(&scene.layer()).await.status, 404);
     assert_eq!(download.end().await, (SIZE, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_revoked_is_let_out_by_no_index_that_lists_it() {
+    let stage = Stage::new().await;
+    let index = index_of(&[Image::random(1), Image::random(2)]);
+    index.push_to(&stage.origin, "acme/multi", Some("v1"));
+    stage.sign("acme/multi", &index.digest(), &release());
+    let what = format!("digests: [{{digest: '{}'}}]", index.images[0].digest());
+    stage.policy("revocation.yaml", &revocation(&what));
+    let gateway = stage.gateway().await;
+    let status = async |what: &str, digest: Digest| {
+        gateway.get(&format!("/v2/{HOST}/acme/multi/{what}/{digest}")).await.status.as_u16()
+    };
+    assert_eq!(status("manifests", index.digest()).await, 200);
+    for (image, manifest, blob) in [(&index.images[0], 403, 404), (&index.images[1], 200, 200)] {
+        assert_eq!(status("manifests", image.digest()).await, manifest);
+        assert_eq!(status("blobs", Digest::of(&image.layers[0])).await, blob);
+    }
 }

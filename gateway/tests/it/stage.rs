@@ -253,6 +253,20 @@ impl Gateway {
         read(self.plain.get(uri).await.unwrap()).await
     }
 
+    pub(crate) fn admin_address(&self) -> std::net::SocketAddr {
+        self.app.admin
+    }
+
+    /// Asks the admin listener at its address, showing this token.
+    pub(crate) async fn operate(&self, method: Method, path: &str, token: Option<&str>, body: &str) -> Reply {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.app.admin));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Full::new(body.to_owned().into())).unwrap();
+        read(self.plain.request(request).await.unwrap()).await
+    }
+
     /// Posts bytes to the webhook.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Bytes>) -> Reply {
         let request = Request::builder()

@@ -23,7 +23,7 @@ there is no cluster to look at (helm template) it is new each time: use cert-man
 {{- if not (hasKey .Release "ownCertificate") -}}
 {{- $names := include "countersign.dnsNames" . | fromYamlArray -}}
 {{- $kept := lookup "v1" "Secret" .Release.Namespace (include "countersign.tlsSecret" .) -}}
-{{- if dig "metadata" "annotations" "countersign.dev/names" "" $kept | eq (join "," $names) -}}
+{{- if dig "metadata" "annotations" "policy.countersign.dev/names" "" $kept | eq (join "," $names) -}}
 {{- $_ := set .Release "ownCertificate" $kept.data -}}
 {{- else -}}
 {{- $days := int .Values.certificates.days -}}

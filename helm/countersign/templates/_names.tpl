@@ -56,3 +56,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "countersign.port" -}}
 {{- regexFind "[0-9]+$" . -}}
 {{- end -}}
+
+{{/* does, root: what the configurations are called that are about policies themselves, as the gateway calls them. */}}
+{{- define "countersign.policyWebhook" -}}
+{{- printf "%s.clusterimagepolicy.%s" .does (trimPrefix "policy." .root.Values.webhook.name) -}}
+{{- end -}}

@@ -168,9 +168,13 @@ fn what_is_within_the_limits_is_asked_for_and_the_limit_is_told() {
     assert_eq!(many.finish().beyond, Some(InvalidMaterial::TooManySignatures));
 
     let mut large = plan();
-    let mut entry = descriptor(MediaType::OCI_MANIFEST, b"large");
-    entry["size"] = (MANIFEST_LIMIT + 1).into();
-    assert_eq!(large.found_page(&list(&[entry]), Page::Last), []);
+    let of_size = |size: usize| {
+        let mut entry = descriptor(MediaType::OCI_MANIFEST, &size.to_be_bytes());
+        entry["size"] = size.into();
+        entry
+    };
+    let entries = [of_size(MANIFEST_LIMIT), of_size(MANIFEST_LIMIT + 1)];
+    assert_eq!(large.found_page(&list(&entries), Page::Last).len(), 1);
     assert!(matches!(large.finish().beyond, Some(InvalidMaterial::PayloadTooLarge { .. })));
 
     let mut much = plan();

@@ -24,8 +24,8 @@ pub(in crate::cli) struct Canary {
     registry: Option<Origin>,
     #[command(flatten)]
     registries: Registries,
-    /// A canary besides those that the configuration names; may be given again. Only an image that the registry has shows that a node
-    /// falls back to it: few have a countersign/canary.
+    /// A canary besides those that the configuration names; may be given again. Only an image that the registry has
+    /// shows that a node falls back to it: few have a countersign/canary.
     #[arg(long = "image", value_name = "IMAGE")]
     images: Vec<oci::Reference>,
     /// How long one pull may take.

@@ -18,7 +18,7 @@ fn nothing_needs_to_be_configured() {
     let config = config("", &[]).unwrap();
     assert_eq!(config.registry.listen.to_string(), "127.0.0.1:5000");
     assert_eq!(config.admission.listen.to_string(), "127.0.0.1:8443");
-    assert_eq!(config.admin.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
     assert!(matches!(config.registry.no_match, NoMatch::Warn));
     assert!(matches!(config.policies.no_match, NoMatch::Deny));
     assert!(matches!(config.trust.root, TrustSource::PublicGood));

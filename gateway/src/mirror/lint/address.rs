@@ -149,6 +149,8 @@ impl Finder<'_> {
 fn parse(url: &str) -> Option<(Origin, String)> {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (scheme, rest),
+        // containerd takes this for a URL that has a scheme, and finds no host in it.
+        None if url.starts_with("http") => return None,
         None => (Scheme::Https.as_str(), url),
     };
     let (address, path) = match rest.find('/') {

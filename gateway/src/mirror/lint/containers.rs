@@ -5,7 +5,8 @@ use std::path::Path as FilePath;
 use oci::Host;
 
 use super::address::Whose;
-use super::files::{Files, Form, Source};
+use super::files::{Files, Form};
+use super::policy_json::{Policy, host_of, is_of};
 use super::{Expected, Finder, Hole, Kind};
 use crate::mirror::document::{self, Entry, Node};
 use crate::mirror::spelled;
@@ -32,9 +33,6 @@ pub(super) fn lint(files: &Files, expected: &Expected) -> Vec<Hole> {
         }
         holes.extend(finder.holes);
     }
-    let Some((first, _)) = roots.first() else {
-        return holes;
-    };
     let mut registries: Vec<Registry<'_>> = Vec::new();
     for (source, root) in &roots {
         let mut finder = Finder::new(&source.path, expected);
@@ -50,21 +48,20 @@ pub(super) fn lint(files: &Files, expected: &Expected) -> Vec<Hole> {
         finder.registry(registry);
         holes.extend(finder.holes);
     }
-    let mut finder = Finder::new(&first.path, expected);
-    finder.reach(&registries);
-    finder.unlisted(files);
-    holes.extend(finder.holes);
-    for source in files.of(Form::Policy) {
-        let mut finder = Finder::new(&source.path, expected);
-        finder.accepted(source, &registries);
+    let policies: Vec<Policy<'_>> = files.of(Form::Policy).map(Policy::new).collect();
+    let first = roots.first().map(|(source, _)| *source).or_else(|| files.of(Form::Policy).next());
+    if let Some(first) = first {
+        let mut finder = Finder::new(&first.path, expected);
+        finder.reach(&registries, &policies);
+        finder.unlisted(&policies);
+        holes.extend(finder.holes);
+    }
+    for policy in &policies {
+        let mut finder = Finder::new(&policy.source.path, expected);
+        finder.accepted(policy, &registries);
         holes.extend(finder.holes);
     }
     holes
-}
-
-/// The host of a prefix or a location.
-fn host_of(location: &str) -> &str {
-    location.split('/').next().unwrap_or(location)
 }
 
 impl<'a> Finder<'a> {
@@ -224,10 +221,10 @@ impl<'a> Finder<'a> {
     }
 
     /// Whether every registry is spoken of, and what wildcards leave out.
-    fn reach(&mut self, registries: &[Registry<'_>]) {
+    fn reach(&mut self, registries: &[Registry<'_>], policies: &[Policy<'_>]) {
         for host in self.expected.hosts() {
             let name = spelled(host);
-            if !covers(registries, &name) {
+            if !covers(registries, &name) && !policies.iter().any(|policy| policy.rejects_all_of(&name)) {
                 let what = format!("{name} is not listed as a whole: it is asked itself");
                 self.found(
                     None,
@@ -247,9 +244,8 @@ impl<'a> Finder<'a> {
     }
 
     /// Whether something rejects the registries that are not listed.
-    fn unlisted(&mut self, files: &Files) {
-        let rejects = |source: &Source| document::json(&source.text).is_ok_and(|root| rejects_others(&root));
-        if !files.of(Form::Policy).any(rejects) {
+    fn unlisted(&mut self, policies: &[Policy<'_>]) {
+        if !policies.iter().any(Policy::rejects_others) {
             self.found(
                 None,
                 Kind::Unlisted,
@@ -261,17 +257,16 @@ impl<'a> Finder<'a> {
     }
 
     /// What a policy accepts has to be guarded.
-    fn accepted(&mut self, source: &Source, registries: &[Registry<'_>]) {
-        let root = match document::json(&source.text) {
-            Ok(root) => root,
-            Err(error) => return self.unparsable(&error, SO),
-        };
-        let scopes =
-            root.below(&["transports", "docker"]).map(|entry| entry.node.entries()).unwrap_or_default();
-        for scope in scopes.iter().filter(|scope| !scope.key.is_empty() && !rejects(&scope.node)) {
+    fn accepted(&mut self, policy: &Policy<'_>, registries: &[Registry<'_>]) {
+        if let Err(error) = &policy.root {
+            return self.unparsable(error, SO);
+        }
+        for scope in policy.accepts() {
             let host = host_of(&scope.key);
             let ours = self.whose(host, host.parse().ok().as_ref()) == Whose::Ours;
-            if !ours && !covers(registries, host) {
+            // Of those that are expected it has been said already.
+            let is_expected = self.expected.hosts().any(|expected| spelled(expected) == host);
+            if !ours && !is_expected && !covers(registries, host) {
                 let what =
                     format!("{} is accepted, and no [[registry]] lists it: it is asked itself", scope.key);
                 self.found(scope.line, Kind::NotCovered, what, "a [[registry]] for it, or no such entry");
@@ -282,19 +277,5 @@ impl<'a> Finder<'a> {
 
 /// Whether some entry speaks of a whole registry.
 fn covers(registries: &[Registry<'_>], name: &str) -> bool {
-    registries.iter().any(|registry| {
-        let under = registry.prefix.strip_prefix('*').is_some_and(|suffix| name.ends_with(suffix));
-        registry.prefix == name || under
-    })
-}
-
-fn rejects(requirements: &Node) -> bool {
-    let first = requirements.items().first().and_then(|item| item.node.get("type"));
-    first.and_then(|kind| kind.node.text()) == Some("reject")
-}
-
-/// Whether images of registries that a policy does not name are rejected.
-fn rejects_others(root: &Node) -> bool {
-    let docker = root.below(&["transports", "docker", ""]).or_else(|| root.get("default"));
-    docker.is_some_and(|docker| rejects(&docker.node))
+    registries.iter().any(|registry| is_of(name, &registry.prefix))
 }

@@ -229,7 +229,8 @@ fn containerd_has_to_be_told_where_the_directory_is() {
 
 const POLICY: &str = r#"{"default": [{"type": "insecureAcceptAnything"}], "transports": {"docker": {
     "": [{"type": "reject"}],
-    "docker.io": [{"type": "insecureAcceptAnything"}]}}}"#;
+    "docker.io": [{"type": "insecureAcceptAnything"}],
+    "ghcr.io": [{"type": "insecureAcceptAnything"}]}}}"#;
 
 const DOCKER_IO: &str = "[[registry]]\nprefix = \"docker.io\"\nlocation = \"docker.io\"\nblocked = true\n\
     [[registry.mirror]]\nlocation = \"gateway.example:5000/docker.io\"\n";
@@ -284,6 +285,11 @@ fn a_mirror_for_a_part_leaves_the_other_part_open() {
 fn registries_that_are_not_listed_are_open() {
     let ghcr = DOCKER_IO.replace("docker.io", "ghcr.io");
     check_registries("", &[(Kind::NotCovered, 0)]);
+    let only = POLICY.replace("\"ghcr.io\"", "\"docker.io/acme\"");
+    check(&[("registries.conf", DOCKER_IO), ("policy.json", &only)], &[]);
+    check(&[("policy.json", POLICY)], &[(Kind::NotCovered, 0), (Kind::NotCovered, 0)]);
+    let nothing = "{\"default\": [{\"type\": \"reject\"}]}";
+    check(&[("policy.json", nothing)], &[]);
     check_registries(
         &ghcr
             .replace("prefix = \"ghcr.io\"", "prefix = \"ghcr.io/acme\"")

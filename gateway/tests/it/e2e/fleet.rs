@@ -1,5 +1,6 @@
 //! Replicas that share their memory: a real `redis-server`, one origin, and gateways that have nothing else in common.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +15,7 @@ use tokio::net::TcpStream;
 use crate::stage::{Gateway, HOST, Stage, release};
 
 /// A server, which is killed when this is dropped.
-struct Redis {
+pub(super) struct Redis {
     port: u16,
     child: Child,
 }
@@ -22,16 +23,20 @@ struct Redis {
 impl Redis {
     async fn start(directory: &Path) -> Self {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let child = Command::new("redis-server")
+        let child = Self::spawn(directory, port);
+        super::parts::listening((Ipv4Addr::LOCALHOST, port).into()).await;
+        Self { port, child }
+    }
+
+    fn spawn(directory: &Path, port: u16) -> Child {
+        Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
             .arg(directory)
             .args(["--port", &port.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("redis-server is installed: scripts/install-tools e2e");
-        super::parts::listening((Ipv4Addr::LOCALHOST, port).into()).await;
-        Self { port, child }
+            .expect("redis-server is installed: scripts/install-tools e2e")
     }
 
     /// Asks what an intruder would ask, one command a line, and gives what the server says.
@@ -50,9 +55,15 @@ impl Redis {
         all.lines().filter(|line| of(line)).map(str::to_owned).collect()
     }
 
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Starts an empty one in its place, on the same port.
+    pub(super) async fn start_again(&mut self, directory: &Path) {
+        self.child = Self::spawn(directory, self.port);
+        super::parts::listening((Ipv4Addr::LOCALHOST, self.port).into()).await;
     }
 }
 
@@ -64,13 +75,13 @@ impl Drop for Redis {
 }
 
 /// What every replica is configured with.
-struct Fleet {
-    stage: Stage,
-    redis: Redis,
+pub(super) struct Fleet {
+    pub(super) stage: Stage,
+    pub(super) redis: Redis,
 }
 
 impl Fleet {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let stage = Stage::new().await;
         let redis = Redis::start(stage.directory.path()).await;
         std::fs::write(stage.directory.path().join("seal.key"), (1..=32).collect::<Vec<u8>>()).unwrap();
@@ -78,12 +89,12 @@ impl Fleet {
         Self { stage, redis }
     }
 
-    async fn replica(&self, name: &str) -> Gateway {
+    pub(super) async fn replica(&self, name: &str) -> Gateway {
         self.replica_with(name, "sealKeys: [SEALS/seal.key]").await
     }
 
     /// A replica with a directory of its own, which has reached Redis.
-    async fn replica_with(&self, name: &str, keys: &str) -> Gateway {
+    pub(super) async fn replica_with(&self, name: &str, keys: &str) -> Gateway {
         let gateway = self.unready(name, keys).await;
         for _ in 0..200 {
             if figure(&gateway, "countersign_redis_up").await == "1" {
@@ -94,7 +105,7 @@ impl Fleet {
         panic!("the replica did not reach Redis");
     }
 
-    async fn unready(&self, name: &str, keys: &str) -> Gateway {
+    pub(super) async fn unready(&self, name: &str, keys: &str) -> Gateway {
         let directory = self.stage.directory.path().display().to_string();
         let keys = keys.replace("SEALS", &directory);
         let text = format!(
@@ -111,8 +122,19 @@ impl Fleet {
         Gateway::start(&path).await
     }
 
+    /// The names of the keys that seal the lists which Redis has.
+    pub(super) async fn sealers(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for key in self.redis.keys(&["material-lists"]).await {
+            // After one byte that says how it is sealed.
+            let answer = self.redis.ask(&format!("GETRANGE {key} 1 8")).await;
+            names.insert(answer.split("\r\n").nth(1).unwrap_or_default().to_owned());
+        }
+        names
+    }
+
     /// How often the registry was asked for the signatures of this image.
-    fn discoveries(&self, digest: &Digest) -> usize {
+    pub(super) fn discoveries(&self, digest: &Digest) -> usize {
         let tag = SignatureManifest::tag_for(digest);
         self.stage.origin.count(|seen: &Seen| seen.path.ends_with(&tag))
     }
@@ -126,7 +148,7 @@ async fn figure(gateway: &Gateway, name: &str) -> String {
     line.unwrap_or_default()
 }
 
-fn image(digest: &Digest) -> String {
+pub(super) fn image(digest: &Digest) -> String {
     format!("{HOST}/acme/app@{digest}")
 }
 
