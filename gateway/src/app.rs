@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{Access, Admin, Readiness, Socket, Via};
 use crate::admission::AdmissionDoor;
-use crate::config::{self, Config};
+use crate::config::Config;
+use crate::connect::upstreams;
 use crate::content::Content;
 use crate::cue::Cue;
 use crate::decision::Decisions;
@@ -350,26 +351,4 @@ fn process_number() -> u32 {
     use std::hash::{BuildHasher as _, Hasher as _};
     let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
     u32::try_from(random >> 32).unwrap_or_default()
-}
-
-fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
-    let mut upstreams = Upstreams::new(config.registry.default_upstream.clone());
-    for (index, upstream) in config.upstreams.iter().enumerate() {
-        let connect = || -> anyhow::Result<upstream::Upstream> {
-            let mut settings = upstream::Settings::new(upstream.host.clone(), upstream.endpoint.clone());
-            settings.realms.extend(upstream.realms.iter().cloned());
-            settings.ca = upstream.ca.as_deref().map(config::authorities).transpose()?;
-            settings.credentials = match &upstream.credentials {
-                Some(files) => Some(config::credentials(files, &upstream.host)?),
-                None => None,
-            };
-            Ok(upstream::Upstream::new(settings)?)
-        };
-        let connected = connect().map_err(|error| anyhow::anyhow!("upstreams[{index}]: {error:#}"))?;
-        let connected = Arc::new(connected);
-        upstreams.add(&connected, &upstream.aliases);
-        upstreams.call(&connected, &upstream.hostnames);
-    }
-    config.registry.canaries.iter().for_each(|name| upstreams.deny(name));
-    Ok(upstreams)
 }

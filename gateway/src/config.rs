@@ -1,24 +1,28 @@
 //! Configuration, ready to use: every name resolved, every value a type.
 
+mod cloud;
 mod file;
 mod redis;
 mod secrets;
+mod upstream;
 mod wire;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::upstream::Url;
 use oci::{Host, Name};
 use policies::NoMatch;
-use upstream::{Endpoint, Realm, Url};
 
 pub use crate::hostname::{Hostname, InvalidHostname};
+pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
 pub(crate) use secrets::short_secret;
-pub use secrets::{authorities, credentials};
+pub use secrets::{authorities, identity};
+pub use upstream::{CredentialSource, Endpoint, ProxySource, Upstream};
 
 /// Everything that `serve` needs to know.
 #[derive(Clone, Debug)]
@@ -180,39 +184,6 @@ pub struct Kubernetes {
     pub namespace: String,
     /// How long the last policies stay in force while the API server cannot be heard.
     pub stale_for: Duration,
-}
-
-/// One registry that images come from.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    /// The name that references and policies know it by.
-    pub host: Host,
-    /// Other names for the same registry.
-    pub aliases: Vec<Host>,
-    /// The names of this gateway that mean it.
-    pub hostnames: Vec<Hostname>,
-    /// Where it really is.
-    pub endpoint: Endpoint,
-    /// The origins, besides the endpoint's own, that may be asked for a token.
-    pub realms: Vec<Realm>,
-    /// Certificate authorities to trust besides the system's, as a PEM file.
-    pub ca: Option<PathBuf>,
-    /// How to prove to it who we are.
-    pub credentials: Option<CredentialFiles>,
-}
-
-/// Where the credentials of an upstream are.
-#[derive(Clone, Debug)]
-pub enum CredentialFiles {
-    /// One file each, as Kubernetes mounts them.
-    Separate {
-        /// The user name's file.
-        username: PathBuf,
-        /// The password's file.
-        password: PathBuf,
-    },
-    /// A Docker `config.json`.
-    DockerConfig(PathBuf),
 }
 
 /// How to log.

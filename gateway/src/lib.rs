@@ -6,6 +6,7 @@ pub mod app;
 pub mod cli;
 mod clock;
 pub mod config;
+mod connect;
 mod content;
 pub mod cue;
 mod decision;

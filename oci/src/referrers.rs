@@ -36,6 +36,13 @@ impl ReferrersList {
         }
     }
 
+    /// Whether it names nothing.
+    pub fn is_empty(&self) -> bool {
+        let index: Option<Value> = serde_json::from_slice(&self.0).ok();
+        let entries = index.as_ref().and_then(|index| index["manifests"].as_array());
+        entries.is_none_or(Vec::is_empty)
+    }
+
     /// The entries that say they are of this artifact type, each with everything that it says. The same bytes if all
     /// of them do.
     #[must_use]

@@ -16,7 +16,7 @@ pub(crate) enum Class {
 }
 
 /// How far a connection may go.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Reach {
     /// Anywhere, because it was configured.
     Anywhere,

@@ -4,7 +4,8 @@ use http::{HeaderMap, Uri, header};
 use http_auth::{ChallengeRef, ParamValue, parse_challenges};
 
 use crate::error::FetchError;
-use crate::origin::{Origin, Realm, Scheme};
+use crate::origin::{Origin, Scheme};
+use crate::realm::Realm;
 
 /// A challenge that may be answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,7 +67,7 @@ fn bearer(
     let realm: Uri =
         parameter(challenge, "realm").and_then(|realm| realm.parse().ok()).ok_or_else(malformed)?;
     let origin = Origin::of(&realm).ok_or_else(malformed)?;
-    if !is_trusted(&origin, endpoint, realms) {
+    if !is_trusted(&origin, &realm, endpoint, realms) {
         return Err(FetchError::Refused(format!(
             "it asks for a token from {origin}, which is none of its realms"
         )));
@@ -77,12 +78,12 @@ fn bearer(
 
 /// Whether a realm may be asked, and shown credentials: it is the endpoint itself, or configured as a realm and as
 /// private as the endpoint is.
-fn is_trusted(realm: &Origin, endpoint: &Origin, realms: &[Realm]) -> bool {
-    let private = match realm.scheme() {
+fn is_trusted(origin: &Origin, realm: &Uri, endpoint: &Origin, realms: &[Realm]) -> bool {
+    let private = match origin.scheme() {
         Scheme::Https => true,
-        Scheme::Http => endpoint.scheme() == Scheme::Http && realm.host() == endpoint.host(),
+        Scheme::Http => endpoint.scheme() == Scheme::Http && origin.host() == endpoint.host(),
     };
-    realm == endpoint || (private && realms.contains(realm))
+    origin == endpoint || (private && realms.iter().any(|listed| listed.covers(origin, realm)))
 }
 
 #[cfg(test)]
@@ -118,6 +119,8 @@ mod tests {
         trusts("https://ghcr.io/token", "https://ghcr.io", &[]);
         trusts("https://auth.docker.io/token", hub, &["https://auth.docker.io"]);
         refuses("https://auth.docker.io/token", hub, &[]);
+        trusts("https://auth.docker.io/token", hub, &["https://auth.docker.io/token"]);
+        refuses("https://auth.docker.io/other", hub, &["https://auth.docker.io/token"]);
         refuses("https://evil.example/token", hub, &["https://auth.docker.io"]);
         refuses("https://auth.docker.io:444/token", hub, &["https://auth.docker.io"]);
         refuses("https://auth.docker.io.evil.example/token", hub, &["https://auth.docker.io"]);

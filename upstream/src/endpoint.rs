@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use oci::Host;
 
-use crate::origin::{InvalidOrigin, Origin, Realm};
+use crate::origin::{InvalidOrigin, Origin};
+use crate::realm::Realm;
 
 /// Where the requests to a registry go: its own origin, a mirror of it, or a stand-in for tests.
 ///

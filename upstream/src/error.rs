@@ -7,6 +7,9 @@ use std::time::Duration;
 use oci::WrongContent;
 use thiserror::Error;
 
+use crate::login::LoginError;
+use crate::proxy::InvalidProxy;
+
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why an upstream did not give us what was asked of it.
@@ -54,12 +57,24 @@ pub enum Outage {
     /// The connection broke.
     #[error("the connection broke")]
     Broken(#[source] BoxError),
+    /// The content ended before its announced end.
+    #[error("the content ended too early")]
+    Short,
     /// It took too long.
     #[error("no {} in time", .0.as_str())]
     TimedOut(Awaited),
     /// It says itself that it cannot answer.
     #[error("status {0}")]
     Status(u16),
+    /// It failed again and again, and is left alone for a moment.
+    #[error("it failed again and again, and is left alone for now")]
+    SetAside,
+    /// As many requests to it as may be are under way, and none ended in time.
+    #[error("too many requests to it are under way")]
+    Crowded,
+    /// What it is to be shown could not be had.
+    #[error("no credentials could be had")]
+    Credentials(#[source] LoginError),
 }
 
 /// What was waited for in vain.
@@ -87,12 +102,31 @@ pub enum BuildError {
     /// A configured certificate authority is no certificate.
     #[error("a certificate authority is malformed")]
     Authority(#[source] rustls::Error),
+    /// The client certificate and its key do not go together.
+    #[error("the client certificate is unusable")]
+    Identity(#[source] rustls::Error),
+    /// The environment names a proxy that cannot be used.
+    #[error("HTTPS_PROXY")]
+    Proxy(#[source] InvalidProxy),
     /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),
 }
 
 impl FetchError {
+    /// A stable name, for metrics and logs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::Unauthorized => "unauthorized",
+            Self::TooManyRequests { .. } => "throttled",
+            Self::WrongContent(_) => "wrong-content",
+            Self::TooLarge { .. } => "too-large",
+            Self::Unavailable(_) => "unavailable",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// Whether asking again later could give a different answer without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         match self {

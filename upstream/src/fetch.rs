@@ -9,16 +9,16 @@ use http::{Method, StatusCode, Uri};
 
 use crate::address::Reach;
 use crate::body;
-use crate::client::{Ask, Client};
+use crate::client::{Ask, Client, Manners, SECOND_TRIES, Way};
 use crate::error::{Awaited, BuildError, FetchError, Outage};
 use crate::origin::{InvalidOrigin, Origin, Scheme};
+use crate::proxy::Proxy;
 use crate::redirect;
 use crate::settings::Timeouts;
 use crate::status::{Voice, check, check_encoding};
-use crate::tls;
 
-/// Fetches documents. It trusts the system's authorities, shows nobody a credential, and follows redirects within one
-/// origin alone.
+/// Fetches documents. It trusts the system's authorities, shows nobody a credential, follows redirects within one
+/// origin alone, and goes through a proxy if there is one.
 pub struct Fetcher {
     client: Client,
 }
@@ -34,12 +34,20 @@ pub struct Url {
 const LENGTH_LIMIT: usize = 2048;
 
 impl Fetcher {
-    /// A fetcher with connections of its own.
+    /// A fetcher with connections of its own, through the proxy that the environment names.
     ///
     /// # Errors
-    /// [`BuildError`] where TLS cannot be set up.
+    /// [`BuildError`] where TLS cannot be set up, or the environment names a proxy that cannot be used.
     pub fn new() -> Result<Self, BuildError> {
-        Ok(Self { client: Client::new(&tls::config(&[])?, Timeouts::default()) })
+        let proxy = Proxy::from_environment(|name| std::env::var(name).ok()).map_err(BuildError::Proxy)?;
+        let client = Client::new(Manners {
+            authorities: &[],
+            identity: None,
+            proxy,
+            timeouts: Timeouts::default(),
+            second_tries: SECOND_TRIES,
+        })?;
+        Ok(Self { client })
     }
 
     /// The document at a URL, of at most so many bytes, and within this time whatever happens. The future may be
@@ -58,9 +66,10 @@ impl Fetcher {
     async fn follow(&self, url: &Url, limit: u64) -> Result<Bytes, FetchError> {
         let mut uri = url.uri.clone();
         for _ in 0..=redirect::LIMIT {
-            let ask = Ask { method: Method::GET, uri: uri.clone(), accept: "*/*", authorization: None };
+            let ask = Ask::new(Method::GET, uri.clone(), "*/*");
             // Whoever configured the URL may have it anywhere.
-            let (parts, answer) = self.client.send(Reach::Anywhere, &ask).await?.into_parts();
+            let sent = self.client.send(Way::Elsewhere(Reach::Anywhere), &ask, || {});
+            let (parts, answer) = sent.await?.into_parts();
             if !redirect::is_redirect(parts.status) {
                 if parts.status == StatusCode::GONE {
                     return Err(FetchError::NotFound);
@@ -83,6 +92,10 @@ impl Url {
     /// How it is spoken to.
     pub fn scheme(&self) -> Scheme {
         self.origin.scheme()
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
     }
 
     /// The URL of something below this one. The path is taken as it is, so its parts are escaped already.

@@ -3,26 +3,29 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderValue, Method, Uri, header};
 use moka::Expiry;
 use moka::future::Cache;
 use oci::Repository;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Credentials;
 use crate::address::Reach;
 use crate::body;
 use crate::challenge::Challenge;
-use crate::client::{Ask, Client};
+use crate::client::{Ask, Client, Way, percent_encoded};
+use crate::credentials::Credentials;
 use crate::error::FetchError;
+use crate::keyring::Keyring;
+use crate::login::Login;
+use crate::origin::Origin;
 use crate::status::{Voice, check};
 
 /// The grants of one upstream and one credential, by repository. All who need the same one at once share one request
 /// for it; if whoever makes that request gives up, another one takes over.
 pub(crate) struct Grants {
-    credentials: Option<Credentials>,
+    keyring: Keyring,
+    endpoint: Origin,
     remembered: Cache<Repository, Grant>,
 }
 
@@ -31,6 +34,8 @@ pub(crate) struct Grants {
 pub(crate) struct Grant {
     header: HeaderValue,
     until: Instant,
+    /// Which credentials it was had for.
+    serial: u64,
 }
 
 /// What a token endpoint answers, as the
@@ -52,24 +57,34 @@ const DEFAULT_LIFETIME: u64 = 60;
 /// The longest that anything is remembered, in seconds.
 const LONGEST_LIFETIME: u64 = 60 * 60;
 
-/// Everything but what RFC 3986 calls unreserved.
-const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Who we are, to a realm that speaks OAuth 2.
+const CLIENT_ID: &str = "countersign";
 
 impl Grants {
-    pub(crate) fn new(credentials: Option<Credentials>) -> Self {
+    pub(crate) fn new(login: Option<Login>, endpoint: Origin) -> Self {
         let remembered = Cache::builder().max_capacity(GRANT_LIMIT).expire_after(UntilItEnds).build();
-        Self { credentials, remembered }
+        Self { keyring: Keyring::new(login), endpoint, remembered }
     }
 
-    /// The grant for pulling from a repository, if there is one at hand.
+    /// The grant for pulling from a repository, if there is one at hand that is of the credentials there are now.
     pub(crate) async fn at_hand(&self, repository: &Repository) -> Option<Grant> {
-        self.remembered.get(repository).await
+        let grant = self.remembered.get(repository).await?;
+        if grant.serial == self.keyring.serial().await {
+            return Some(grant);
+        }
+        self.forget(repository, &grant).await;
+        None
     }
 
-    /// Forgets a grant that was refused, unless another one has replaced it.
-    pub(crate) async fn forget(&self, repository: &Repository, refused: &Grant) {
+    /// Forgets a grant that was refused, unless another one has replaced it, and doubts what it was had for.
+    pub(crate) async fn refused(&self, repository: &Repository, grant: &Grant) {
+        self.forget(repository, grant).await;
+        self.keyring.refused().await;
+    }
+
+    async fn forget(&self, repository: &Repository, grant: &Grant) {
         let current = self.remembered.get(repository).await;
-        if current.is_some_and(|current| current.header == refused.header) {
+        if current.is_some_and(|current| current.header == grant.header) {
             self.remembered.invalidate(repository).await;
         }
     }
@@ -82,56 +97,54 @@ impl Grants {
         challenge: Challenge,
     ) -> Result<Grant, FetchError> {
         let obtaining = async {
+            let (credentials, serial) = self.keyring.credentials().await?;
             match challenge {
-                Challenge::Basic => self.basic(),
+                Challenge::Basic => {
+                    let header = credentials.as_ref().and_then(Credentials::basic);
+                    Ok(Grant::new(header.ok_or(FetchError::Unauthorized)?, LONGEST_LIFETIME, serial))
+                }
                 Challenge::Bearer { realm, service } => {
-                    let uri = token_uri(&realm, service.as_deref(), repository)?;
-                    self.bearer(client, uri).await
+                    let ask = token_request(&realm, service.as_deref(), repository, credentials.as_ref())?;
+                    self.bearer(client, &ask, serial).await
                 }
             }
         };
-        self.remembered
-            .try_get_with(repository.clone(), obtaining)
-            .await
-            .map_err(|error: Arc<FetchError>| (*error).clone())
+        let outcome = self.remembered.try_get_with(repository.clone(), obtaining).await;
+        if let Err(error) = &outcome
+            && matches!(**error, FetchError::Unauthorized)
+        {
+            self.keyring.refused().await;
+        }
+        outcome.map_err(|error: Arc<FetchError>| (*error).clone())
     }
 
-    fn basic(&self) -> Result<Grant, FetchError> {
-        let credentials = self.credentials.as_ref().ok_or(FetchError::Unauthorized)?;
-        Ok(Grant::new(credentials.basic(), LONGEST_LIFETIME))
-    }
-
-    async fn bearer(&self, client: &Client, uri: Uri) -> Result<Grant, FetchError> {
-        let ask = Ask {
-            method: Method::GET,
-            uri,
-            accept: "application/json",
-            authorization: self.credentials.as_ref().map(Credentials::basic),
-        };
-        let (parts, body) = client.send(Reach::Anywhere, &ask).await?.into_parts();
+    async fn bearer(&self, client: &Client, ask: &Ask, serial: u64) -> Result<Grant, FetchError> {
+        let is_endpoint = Origin::of(&ask.uri).as_ref() == Some(&self.endpoint);
+        let way = if is_endpoint { Way::Endpoint } else { Way::Elsewhere(Reach::Anywhere) };
+        let (parts, body) = client.send(way, ask, || {}).await?.into_parts();
         check(&parts, Voice::Registry).map_err(about_the_realm)?;
         let patience = client.body_timeout();
         let answer = body::document(body, ANSWER_LIMIT, patience).await.map_err(about_the_realm)?;
         // What the parser says of it could quote a token, so it is not passed on.
-        Grant::parse(&answer).ok_or_else(|| FetchError::Refused("its realm gave no token".to_owned()))
+        Grant::parse(&answer, serial).ok_or_else(|| FetchError::Refused("its realm gave no token".to_owned()))
     }
 }
 
 impl Grant {
-    fn new(header: HeaderValue, seconds: u64) -> Self {
+    fn new(header: HeaderValue, seconds: u64, serial: u64) -> Self {
         let lifetime = Duration::from_secs(seconds.min(LONGEST_LIFETIME));
         // The margin is for the way, and for clocks that differ in speed.
         let margin = (lifetime / 5).min(Duration::from_secs(30));
-        Self { header, until: Instant::now() + (lifetime - margin) }
+        Self { header, until: Instant::now() + (lifetime - margin), serial }
     }
 
-    fn parse(answer: &[u8]) -> Option<Self> {
+    fn parse(answer: &[u8], serial: u64) -> Option<Self> {
         let answer: Answer = serde_json::from_slice(answer).ok()?;
         let some = |token: Option<String>| token.filter(|token| !token.is_empty());
         let token = some(answer.token).or_else(|| some(answer.access_token))?;
         let mut header = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
         header.set_sensitive(true);
-        Some(Self::new(header, answer.expires_in.as_u64().unwrap_or(DEFAULT_LIFETIME)))
+        Some(Self::new(header, answer.expires_in.as_u64().unwrap_or(DEFAULT_LIFETIME), serial))
     }
 
     /// The `Authorization` to send.
@@ -153,18 +166,39 @@ fn about_the_realm(error: FetchError) -> FetchError {
     }
 }
 
-/// Where a token for pulling from this repository is to be had. The scope is ours: a challenge could ask for more.
-fn token_uri(realm: &Uri, service: Option<&str>, repository: &Repository) -> Result<Uri, FetchError> {
-    let encoded = |value: &str| utf8_percent_encode(value, QUERY_VALUE).to_string();
+/// How a token for pulling from this repository is asked for: by GET with a password, or by an
+/// [OAuth 2 form](https://distribution.github.io/distribution/spec/auth/oauth/) with a refresh token. The scope is ours: a
+/// challenge could ask for more.
+fn token_request(
+    realm: &Uri,
+    service: Option<&str>,
+    repository: &Repository,
+    credentials: Option<&Credentials>,
+) -> Result<Ask, FetchError> {
+    let scope = format!("repository:{repository}:pull");
+    if let Some(token) = credentials.and_then(Credentials::refresh_token) {
+        let mut fields = vec![
+            ("grant_type", "refresh_token"),
+            ("scope", scope.as_str()),
+            ("client_id", CLIENT_ID),
+            ("refresh_token", token),
+        ];
+        fields.extend(service.map(|service| ("service", service)));
+        return Ok(Ask::form(realm.clone(), &fields));
+    }
     let mut query: Vec<String> = realm.query().map(str::to_owned).into_iter().collect();
-    query.extend(service.map(|service| format!("service={}", encoded(service))));
-    query.push(format!("scope={}", encoded(&format!("repository:{repository}:pull"))));
+    query.extend(service.map(|service| format!("service={}", percent_encoded(service))));
+    query.push(format!("scope={}", percent_encoded(&scope)));
 
     let mut parts = realm.clone().into_parts();
     let malformed = || FetchError::Refused("its realm is malformed".to_owned());
     let path = format!("{}?{}", realm.path(), query.join("&"));
     parts.path_and_query = Some(path.parse().map_err(|_| malformed())?);
-    Uri::from_parts(parts).map_err(|_| malformed())
+    let mut ask = Ask::new(Method::GET, Uri::from_parts(parts).map_err(|_| malformed())?, "application/json");
+    if let Some(basic) = credentials.and_then(Credentials::basic) {
+        ask.set(header::AUTHORIZATION, basic);
+    }
+    Ok(ask)
 }
 
 struct UntilItEnds;
@@ -181,7 +215,7 @@ mod tests {
 
     #[track_caller]
     fn check_lifetime(answer: &str, seconds: u64) {
-        let grant = Grant::parse(answer.as_bytes()).unwrap();
+        let grant = Grant::parse(answer.as_bytes(), 0).unwrap();
         assert_eq!(grant.header(), "Bearer t", "{answer}");
         let left = grant.until.saturating_duration_since(Instant::now());
         let expected = Duration::from_secs(seconds);
@@ -200,15 +234,16 @@ mod tests {
     #[test]
     fn what_is_no_token_gives_no_grant() {
         for answer in ["", "[]", "{}", r#"{"token":""}"#, r#"{"token":"a\nb"}"#, r#"{"token":1}"#] {
-            assert!(Grant::parse(answer.as_bytes()).is_none(), "{answer}");
+            assert!(Grant::parse(answer.as_bytes(), 0).is_none(), "{answer}");
         }
     }
 
     #[test]
     fn the_scope_is_to_pull_from_this_repository() {
         let repository = "acme/app".parse().unwrap();
-        let uri =
-            |realm, service| token_uri(&Uri::from_static(realm), service, &repository).unwrap().to_string();
+        let uri = |realm, service| {
+            token_request(&Uri::from_static(realm), service, &repository, None).unwrap().uri.to_string()
+        };
         assert_eq!(
             uri("https://a/token", Some("a b&c")),
             "https://a/token?service=a%20b%26c&scope=repository%3Aacme%2Fapp%3Apull"

@@ -1,15 +1,18 @@
 //! Tags for clients that do not take every kind of manifest.
 
+use std::sync::Arc;
+
 use http::Method;
 use oci::{Digest, Endpoint as Path, MANIFEST_LIMIT, MediaType, Repository, Tag, TagOrDigest};
 
 use crate::body;
 use crate::error::FetchError;
+use crate::site::Site;
 use crate::status::{Voice, check};
-use crate::upstream::{Kind, Upstream, claimed_digest};
+use crate::upstream::{Kind, Upstream, ask, claimed_digest, fetch};
 
 /// The kinds of image manifests that a client takes which takes no index, or not those of one format.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Images {
     /// Those of either format.
     Any,
@@ -45,18 +48,23 @@ impl Upstream {
         tag: &Tag,
         images: Images,
     ) -> Result<Digest, FetchError> {
-        let path = Path::Manifest(repository.clone(), TagOrDigest::Tag(tag.clone()));
+        let path = &Path::Manifest(repository.clone(), TagOrDigest::Tag(tag.clone()));
         let kind = Kind::Images(images);
-        let (_, response) = self.open(Method::HEAD, repository, self.uri(&path)?, kind).await?;
-        let (parts, _) = response.into_parts();
-        if check(&parts, Voice::Registry).is_ok()
-            && let Some(digest) = claimed_digest(&parts.headers)
-        {
-            return Ok(digest);
-        }
-        // Whatever HEAD says that is no digest, GET says better.
-        let answer = self.fetch(repository, &path, kind).await?;
-        let bytes = body::document(answer.body, MANIFEST_LIMIT as u64, self.client.body_timeout()).await?;
-        Ok(Digest::of(&bytes))
+        let resolving = async |site: Arc<Site>| {
+            let answer = ask(&site, &Method::HEAD, repository, &site.uri(path)?, kind).await?;
+            let parts = answer.parts;
+            // Another question may follow, which wants the same room.
+            drop(answer.permit);
+            if check(&parts, Voice::Registry).is_ok()
+                && let Some(digest) = claimed_digest(&parts.headers)
+            {
+                return Ok(digest);
+            }
+            // Whatever HEAD says that is no digest, GET says better.
+            let answer = fetch(&site, repository, path, kind).await?;
+            let patience = site.client.body_timeout();
+            Ok(Digest::of(&body::document(answer.body, MANIFEST_LIMIT as u64, patience).await?))
+        };
+        self.sites.ask(resolving).await
     }
 }

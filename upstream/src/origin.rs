@@ -18,9 +18,6 @@ pub struct Origin {
     port: u16,
 }
 
-/// An origin that a registry may send us to for tokens, credentials in hand.
-pub type Realm = Origin;
-
 /// How an origin is spoken to.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Scheme {

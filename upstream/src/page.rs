@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::error::FetchError;
 use crate::referrers::next_of;
-use crate::upstream::Upstream;
+use crate::site::Site;
 
 /// How much of a list is wanted, and from where on: the query of a URL, in whatever words the registry has for that
 /// (`last`, `next_page`, `nextToken`).
@@ -30,6 +30,16 @@ impl PageQuery {
     /// The query as text, without the question mark; empty where nothing is said.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The URL of this page of a list, at one endpoint.
+    pub(crate) fn uri(&self, site: &Site, path: &Path) -> Result<Uri, FetchError> {
+        let uri = site.uri(path)?;
+        if self.0.is_empty() {
+            return Ok(uri);
+        }
+        let no_url = |_| FetchError::Refused("there is no URL for this page".to_owned());
+        format!("{uri}?{self}").parse().map_err(no_url)
     }
 
     /// The page that an answer names as the next one.
@@ -65,18 +75,6 @@ impl FromStr for PageQuery {
 impl fmt::Display for PageQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl Upstream {
-    /// The URL of a page of a list.
-    pub(crate) fn page_uri(&self, path: &Path, query: &PageQuery) -> Result<Uri, FetchError> {
-        let uri = self.uri(path)?;
-        if query.0.is_empty() {
-            return Ok(uri);
-        }
-        let no_url = |_| FetchError::Refused("there is no URL for this page".to_owned());
-        format!("{uri}?{query}").parse().map_err(no_url)
     }
 }
 

@@ -1,14 +1,18 @@
 //! What refers to a manifest: signatures, attestations, bills of materials.
 
-use http::{HeaderMap, StatusCode, Uri, header};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use oci::{Descriptor, Digest, Endpoint as Path, MANIFEST_LIMIT, Manifest, MediaType, Repository, Verified};
 
 use crate::body;
 use crate::error::FetchError;
 use crate::origin::Origin;
 use crate::redirect;
+use crate::site::Site;
 use crate::status::{check, check_encoding};
-use crate::upstream::{Answer, Kind, Upstream};
+use crate::upstream::{Answer, Kind, Upstream, ask};
 
 /// What a registry answers who is asked for the manifests that refer to another.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,13 +39,24 @@ impl Upstream {
     /// # Errors
     /// Among others: the list goes on at another origin, or is no index.
     pub async fn referrers(&self, repository: &Repository, digest: &Digest) -> Result<Referrers, FetchError> {
-        let uri = self.uri(&Path::Referrers(repository.clone(), *digest))?;
-        let answer = self.answer(repository, uri.clone(), Kind::Referrers).await?;
-        if is_not_offered(answer.parts.status) {
-            body::discard(answer.body).await;
-            return Ok(Referrers::NotOffered);
+        let path = &Path::Referrers(repository.clone(), *digest);
+        let patience = self.patience();
+        let asking = async |site: Arc<Site>| {
+            let uri = site.uri(path)?;
+            let answer = ask(&site, &Method::GET, repository, &uri, Kind::Referrers).await?;
+            let referrers = if is_not_offered(answer.parts.status) {
+                body::discard(answer.body).await;
+                Referrers::NotOffered
+            } else {
+                listed(answer, &uri, patience).await?
+            };
+            // A mirror that knows of none may not have been told.
+            if site.mirror && referrers.are_none() { Err(FetchError::NotFound) } else { Ok(referrers) }
+        };
+        match self.sites.ask(asking).await {
+            Err(FetchError::NotFound) => Ok(Referrers::NotOffered),
+            outcome => outcome,
         }
-        self.listed(answer, &uri).await
     }
 
     /// The page of a list that another one named.
@@ -54,39 +69,46 @@ impl Upstream {
         page: &NextPage,
     ) -> Result<Referrers, FetchError> {
         let answer = self.answer(repository, page.0.clone(), Kind::Referrers).await?;
-        self.listed(answer, &page.0).await
+        listed(answer, &page.0, self.patience()).await
     }
+}
 
-    async fn listed(&self, answer: Answer, from: &Uri) -> Result<Referrers, FetchError> {
-        let next = self.next(&answer.parts.headers, from)?;
-        Ok(Referrers::Listed { manifests: self.page(answer).await?, next })
-    }
-
-    async fn page(&self, answer: Answer) -> Result<Vec<Descriptor>, FetchError> {
-        check(&answer.parts, answer.voice)?;
-        check_encoding(&answer.parts.headers)?;
-        let bytes = body::document(answer.body, MANIFEST_LIMIT as u64, self.client.body_timeout()).await?;
-        let index = MediaType::new(MediaType::OCI_INDEX);
-        match Manifest::parse(&Verified::of(bytes), Some(&index)) {
-            Ok(Manifest::Index(index)) => Ok(index.manifests),
-            Ok(Manifest::Image(_)) => {
-                Err(FetchError::Refused("its list of referrers is an image".to_owned()))
-            }
-            Err(error) => Err(FetchError::Refused(format!("its list of referrers is malformed: {error}"))),
+impl Referrers {
+    fn are_none(&self) -> bool {
+        match self {
+            Self::Listed { manifests, next } => manifests.is_empty() && next.is_none(),
+            Self::NotOffered => true,
         }
     }
+}
 
-    /// Where the list goes on. Only at the same origin: what is shown there is shown to nobody else.
-    fn next(&self, headers: &HeaderMap, from: &Uri) -> Result<Option<NextPage>, FetchError> {
-        let links = headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
-        let Some(target) = links.flat_map(|value| value.split(',')).find_map(next_of) else {
-            return Ok(None);
-        };
-        let next = redirect::resolve(target, from);
-        match next.filter(|next| Origin::of(next).as_ref() == Some(&self.endpoint)) {
-            Some(next) => Ok(Some(NextPage(next))),
-            None => Err(FetchError::Refused("its list of referrers goes on elsewhere".to_owned())),
-        }
+async fn listed(answer: Answer, from: &Uri, patience: Duration) -> Result<Referrers, FetchError> {
+    let next = next(&answer.parts.headers, from)?;
+    Ok(Referrers::Listed { manifests: page(answer, patience).await?, next })
+}
+
+async fn page(answer: Answer, patience: Duration) -> Result<Vec<Descriptor>, FetchError> {
+    check(&answer.parts, answer.voice)?;
+    check_encoding(&answer.parts.headers)?;
+    let bytes = body::document(answer.body, MANIFEST_LIMIT as u64, patience).await?;
+    let index = MediaType::new(MediaType::OCI_INDEX);
+    match Manifest::parse(&Verified::of(bytes), Some(&index)) {
+        Ok(Manifest::Index(index)) => Ok(index.manifests),
+        Ok(Manifest::Image(_)) => Err(FetchError::Refused("its list of referrers is an image".to_owned())),
+        Err(error) => Err(FetchError::Refused(format!("its list of referrers is malformed: {error}"))),
+    }
+}
+
+/// Where the list goes on. Only at the same origin: what is shown there is shown to nobody else.
+fn next(headers: &HeaderMap, from: &Uri) -> Result<Option<NextPage>, FetchError> {
+    let links = headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok());
+    let Some(target) = links.flat_map(|value| value.split(',')).find_map(next_of) else {
+        return Ok(None);
+    };
+    let next = redirect::resolve(target, from);
+    match next.filter(|next| Origin::of(next).is_some_and(|origin| Some(origin) == Origin::of(from))) {
+        Some(next) => Ok(Some(NextPage(next))),
+        None => Err(FetchError::Refused("its list of referrers goes on elsewhere".to_owned())),
     }
 }
 

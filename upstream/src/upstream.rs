@@ -1,38 +1,32 @@
 //! One registry, and what can be had from it.
 
-use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
-use hyper::body::Incoming;
-use hyper_util::client::legacy::connect::HttpInfo;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use oci::{
     Digest, Endpoint as Path, Host, MANIFEST_ACCEPT, MANIFEST_LIMIT, MediaType, Repository, Tag, TagOrDigest,
     Verified,
 };
 
-use crate::address::{Class, Reach};
 use crate::body::{self, Body};
-use crate::challenge;
-use crate::client::{Ask, Client};
 use crate::error::{BuildError, FetchError};
-use crate::grant::{Grant, Grants};
 use crate::images::Images;
-use crate::origin::{Origin, Realm};
 use crate::redirect;
+use crate::resume;
 use crate::settings::Settings;
+use crate::site::{Question, Site};
+use crate::sites::Sites;
 use crate::status::{Voice, check, check_encoding};
-use crate::tls;
 
-/// A registry that content is fetched from.
+pub(crate) use crate::site::Answer;
+
+/// A registry that content is fetched from, at one endpoint or the first of several that has it.
 ///
 /// Every future may be dropped at any time. None ends by itself before the registry does or the time limits run
 /// out, second tries included, so callers put a deadline around them.
 pub struct Upstream {
     host: Host,
-    pub(crate) endpoint: Origin,
-    realms: Vec<Realm>,
-    redirects: Vec<Origin>,
-    pub(crate) client: Client,
-    grants: Grants,
+    pub(crate) sites: Arc<Sites>,
 }
 
 /// A manifest, checked against its digest.
@@ -44,15 +38,8 @@ pub struct Fetched {
     pub media_type: Option<MediaType>,
 }
 
-/// An answer, after redirects.
-pub(crate) struct Answer {
-    pub(crate) parts: Parts,
-    pub(crate) body: Incoming,
-    pub(crate) voice: Voice,
-}
-
 /// What kind of content is asked for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Kind {
     Manifest,
     Images(Images),
@@ -62,7 +49,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn accept(self) -> &'static str {
+    /// The kind that registries count this one as.
+    pub(crate) fn counted_as(self) -> Self {
+        match self {
+            Self::Manifest | Self::Images(_) => Self::Manifest,
+            Self::Blob | Self::Referrers | Self::Tags => self,
+        }
+    }
+
+    pub(crate) fn accept(self) -> &'static str {
         match self {
             Self::Manifest => MANIFEST_ACCEPT,
             Self::Images(images) => images.accept(),
@@ -74,7 +69,7 @@ impl Kind {
 
     /// Who speaks at another origin. Blobs are redirected to storage; a manifest is redirected to another registry,
     /// as `registry.k8s.io` does, which then knows whether it exists.
-    fn voice_elsewhere(self) -> Voice {
+    pub(crate) fn voice_elsewhere(self) -> Voice {
         match self {
             Self::Manifest | Self::Images(_) | Self::Referrers | Self::Tags => Voice::Registry,
             Self::Blob => Voice::Storage,
@@ -83,22 +78,25 @@ impl Kind {
 }
 
 impl Upstream {
-    /// Makes ready to fetch. Opens no connection yet.
+    /// Makes ready to fetch from one endpoint. Opens no connection yet.
     ///
     /// # Errors
-    /// TLS cannot be set up with these certificate authorities.
+    /// TLS cannot be set up with these certificates.
     pub fn new(settings: Settings) -> Result<Self, BuildError> {
-        let tls = tls::config(settings.ca.as_deref().unwrap_or_default())?;
-        let mut realms = settings.realms;
-        realms.extend(settings.endpoint.own_realm());
-        Ok(Self {
-            host: settings.host,
-            endpoint: settings.endpoint.origin().clone(),
-            realms,
-            redirects: settings.redirects,
-            client: Client::new(&tls, settings.timeouts),
-            grants: Grants::new(settings.credentials),
-        })
+        Self::with_endpoints(settings, Vec::new())
+    }
+
+    /// The same with more endpoints, which are asked in this order where those before them do not have it. The host is that
+    /// of the first.
+    ///
+    /// # Errors
+    /// As [`Upstream::new`].
+    pub fn with_endpoints(first: Settings, others: Vec<Settings>) -> Result<Self, BuildError> {
+        let host = first.host.clone();
+        let alone = others.is_empty();
+        let others =
+            others.into_iter().map(|settings| Site::new(settings, alone)).collect::<Result<_, _>>()?;
+        Ok(Self { host, sites: Arc::new(Sites::new(Site::new(first, alone)?, others)) })
     }
 
     /// The registry, as image references name it.
@@ -109,21 +107,30 @@ impl Upstream {
     /// The digest that a tag leads to, without fetching the manifest where the registry allows it.
     ///
     /// Mostly it is what the registry says in a header, so it is a **hint** of which manifest to ask for next and
-    /// proves nothing: only a manifest that was fetched by this digest has it.
+    /// proves nothing: only a manifest that was fetched by this digest has it. Of several endpoints the first says it that
+    /// answers and has the tag.
     pub async fn resolve(&self, repository: &Repository, tag: &Tag) -> Result<Digest, FetchError> {
         let version = TagOrDigest::Tag(tag.clone());
         let path = Path::Manifest(repository.clone(), version.clone());
-        let (_, response) = self.open(Method::HEAD, repository, self.uri(&path)?, Kind::Manifest).await?;
-        let (parts, _) = response.into_parts();
-        // Not every registry answers HEAD, and some redirect it where it would have to be signed anew.
-        let unanswered = redirect::is_redirect(parts.status) || matches!(parts.status.as_u16(), 405 | 501);
-        if !unanswered {
-            check(&parts, Voice::Registry)?;
-            if let Some(digest) = claimed_digest(&parts.headers) {
-                return Ok(digest);
+        let (version, path) = (&version, &path);
+        let resolving = async |site: Arc<Site>| {
+            let uri = site.uri(path)?;
+            let answer = ask(&site, &Method::HEAD, repository, &uri, Kind::Manifest).await?;
+            let parts = answer.parts;
+            // Another question may follow, which wants the same room.
+            drop(answer.permit);
+            // Not every registry answers HEAD, and some redirect it where it would have to be signed anew.
+            let unanswered =
+                redirect::is_redirect(parts.status) || matches!(parts.status.as_u16(), 405 | 501);
+            if !unanswered {
+                check(&parts, Voice::Registry)?;
+                if let Some(digest) = claimed_digest(&parts.headers) {
+                    return Ok(digest);
+                }
             }
-        }
-        Ok(self.manifest(repository, &version).await?.content.digest())
+            Ok(manifest(&site, repository, version).await?.content.digest())
+        };
+        self.sites.ask(resolving).await
     }
 
     /// A manifest by tag or digest.
@@ -135,23 +142,13 @@ impl Upstream {
         repository: &Repository,
         version: &TagOrDigest,
     ) -> Result<Fetched, FetchError> {
-        let path = Path::Manifest(repository.clone(), version.clone());
-        let answer = self.fetch(repository, &path, Kind::Manifest).await?;
-        let patience = self.client.body_timeout();
-        let bytes = body::document(answer.body, MANIFEST_LIMIT as u64, patience).await?;
-        let content = match version {
-            TagOrDigest::Tag(_) => Verified::of(bytes),
-            TagOrDigest::Digest(digest) => Verified::check(*digest, bytes)?,
-        };
-        let media_type = media_type(&answer.parts.headers);
-        Ok(Fetched { content, media_type })
+        self.sites.ask(async |site: Arc<Site>| manifest(&site, repository, version).await).await
     }
 
-    /// A blob, unchecked and as it arrives. See [`Body`] for what is left to the caller.
+    /// A blob, unchecked and as it arrives. Where it breaks off, it goes on with the rest, which is asked for anew. See
+    /// [`Body`] for what is left to the caller.
     pub async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Body, FetchError> {
-        let path = Path::Blob(repository.clone(), *digest);
-        let answer = self.fetch(repository, &path, Kind::Blob).await?;
-        Ok(Body::new(answer.body, self.client.body_timeout()))
+        resume::body(&self.sites, repository, digest).await
     }
 
     /// A blob of at most `limit` bytes, checked.
@@ -161,123 +158,73 @@ impl Upstream {
         digest: &Digest,
         limit: u64,
     ) -> Result<Verified, FetchError> {
-        let bytes = self.blob(repository, digest).await?.collect(limit).await?;
-        Ok(Verified::check(*digest, bytes)?)
+        let path = &Path::Blob(repository.clone(), *digest);
+        let fetching = async |site: Arc<Site>| {
+            let answer = fetch(&site, repository, path, Kind::Blob).await?;
+            let bytes = body::document(answer.body, limit, site.client.body_timeout()).await?;
+            Ok(Verified::check(*digest, bytes)?)
+        };
+        self.sites.ask(fetching).await
     }
 
-    /// A successful answer to GET, from wherever it was redirected to.
-    pub(crate) async fn fetch(
-        &self,
-        repository: &Repository,
-        path: &Path,
-        kind: Kind,
-    ) -> Result<Answer, FetchError> {
-        let answer = self.answer(repository, self.uri(path)?, kind).await?;
-        check(&answer.parts, answer.voice)?;
-        check_encoding(&answer.parts.headers)?;
-        Ok(answer)
-    }
-
-    /// The answer to GET of a URL at the endpoint, whatever its status, from wherever it was redirected to.
+    /// The answer to GET of a URL at one of the endpoints, whatever its status, from wherever it was redirected to. No other
+    /// endpoint is asked in its place: what a URL means only who gave it knows.
     pub(crate) async fn answer(
         &self,
         repository: &Repository,
         uri: Uri,
         kind: Kind,
     ) -> Result<Answer, FetchError> {
-        let (ask, response) = self.open(Method::GET, repository, uri, kind).await?;
-        self.follow(ask, response, kind).await
+        let origin = crate::Origin::of(&uri);
+        let site = origin.and_then(|origin| self.sites.at(&origin));
+        let site = site.ok_or_else(|| FetchError::Refused("it goes on elsewhere".to_owned()))?;
+        ask(site, &Method::GET, repository, &uri, kind).await
     }
 
-    /// Asks the endpoint, showing what it wants to be shown.
-    pub(crate) async fn open(
-        &self,
-        method: Method,
-        repository: &Repository,
-        uri: Uri,
-        kind: Kind,
-    ) -> Result<(Ask, Response<Incoming>), FetchError> {
-        let grant = self.grants.at_hand(repository).await;
-        let mut ask = Ask {
-            method,
-            uri,
-            accept: kind.accept(),
-            authorization: grant.as_ref().map(|grant| grant.header().clone()),
-        };
-        let response = self.client.send(Reach::Anywhere, &ask).await?;
-        if response.status() != http::StatusCode::UNAUTHORIZED {
-            return Ok((ask, response));
-        }
-        let grant = self.renew(repository, grant, response).await?;
-        ask.authorization = Some(grant.header().clone());
-        let response = self.client.send(Reach::Anywhere, &ask).await?;
-        if response.status() == http::StatusCode::UNAUTHORIZED {
-            self.grants.forget(repository, &grant).await;
-        }
-        Ok((ask, response))
-    }
-
-    /// What a registry wants that refused what it was shown.
-    async fn renew(
-        &self,
-        repository: &Repository,
-        refused: Option<Grant>,
-        refusal: Response<Incoming>,
-    ) -> Result<Grant, FetchError> {
-        if let Some(refused) = &refused {
-            self.grants.forget(repository, refused).await;
-        }
-        let (parts, body) = refusal.into_parts();
-        body::discard(body).await;
-        let challenge = challenge::choose(&parts.headers, &self.endpoint, &self.realms)?;
-        self.grants.obtain(&self.client, repository, challenge).await
-    }
-
-    /// Follows redirects. Once the endpoint's origin is left, it is not shown to anybody what the endpoint was.
-    async fn follow(
-        &self,
-        mut ask: Ask,
-        mut response: Response<Incoming>,
-        kind: Kind,
-    ) -> Result<Answer, FetchError> {
-        let peer = peer(&response);
-        let mut voice = Voice::Registry;
-        for _ in 0..redirect::LIMIT {
-            let (parts, body) = response.into_parts();
-            if !redirect::is_redirect(parts.status) {
-                return Ok(Answer { parts, body, voice });
-            }
-            body::discard(body).await;
-            ask.uri = redirect::location(&parts.headers, &ask.uri)?;
-            let target = Origin::of(&ask.uri)
-                .ok_or_else(|| FetchError::Refused("it redirects to what is no URL".to_owned()))?;
-            let reach = redirect::reach(&target, &self.endpoint, &self.redirects, peer)?;
-            if target != self.endpoint {
-                ask.authorization = None;
-                voice = kind.voice_elsewhere();
-            }
-            response = self.client.send(reach, &ask).await?;
-        }
-        let (parts, body) = response.into_parts();
-        if redirect::is_redirect(parts.status) {
-            return Err(FetchError::Refused("it redirects too often".to_owned()));
-        }
-        Ok(Answer { parts, body, voice })
-    }
-
-    pub(crate) fn uri(&self, path: &Path) -> Result<Uri, FetchError> {
-        format!("{}{path}", self.endpoint)
-            .parse()
-            .map_err(|_| FetchError::Refused("there is no URL for this content".to_owned()))
+    /// How long is waited for a document.
+    pub(crate) fn patience(&self) -> std::time::Duration {
+        self.sites.first().client.body_timeout()
     }
 }
 
-/// The kind of network that an answer came from.
-fn peer(response: &Response<Incoming>) -> Class {
-    response
-        .extensions()
-        .get::<HttpInfo>()
-        .map_or(Class::Public, |connection| Class::of(connection.remote_addr().ip()))
+/// What one endpoint answers, whatever its status.
+pub(crate) async fn ask(
+    site: &Site,
+    method: &Method,
+    repository: &Repository,
+    uri: &Uri,
+    kind: Kind,
+) -> Result<Answer, FetchError> {
+    site.answer(Question { method, repository, uri, kind, from: 0 }).await
+}
+
+/// A successful answer to GET, from wherever it was redirected to.
+pub(crate) async fn fetch(
+    site: &Site,
+    repository: &Repository,
+    path: &Path,
+    kind: Kind,
+) -> Result<Answer, FetchError> {
+    let answer = ask(site, &Method::GET, repository, &site.uri(path)?, kind).await?;
+    check(&answer.parts, answer.voice)?;
+    check_encoding(&answer.parts.headers)?;
+    Ok(answer)
+}
+
+/// A manifest, as one endpoint has it.
+async fn manifest(
+    site: &Site,
+    repository: &Repository,
+    version: &TagOrDigest,
+) -> Result<Fetched, FetchError> {
+    let path = Path::Manifest(repository.clone(), version.clone());
+    let answer = fetch(site, repository, &path, Kind::Manifest).await?;
+    let bytes = body::document(answer.body, MANIFEST_LIMIT as u64, site.client.body_timeout()).await?;
+    let content = match version {
+        TagOrDigest::Tag(_) => Verified::of(bytes),
+        TagOrDigest::Digest(digest) => Verified::check(*digest, bytes)?,
+    };
+    Ok(Fetched { content, media_type: media_type(&answer.parts.headers) })
 }
 
 fn text(value: Option<&HeaderValue>) -> Option<&str> {

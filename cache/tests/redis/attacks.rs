@@ -206,7 +206,12 @@ async fn attack_8_a_flood_of_names_leaves_a_victim_that_is_in_use_its_hits() {
     let replica = Replica::of(&server).await;
     // Neither a disk to fall back on nor room for a tenth of the flood.
     let sharing = Sharing::new(replica.shared.clone(), What::Conclusions, Duration::from_secs(3600));
-    let memo = Memo::<TenantKey, String>::shared("flooded", Limits { bytes: 1024 * 1024, entries: ENTRIES }, None, sharing);
+    let memo = Memo::<TenantKey, String>::shared(
+        "flooded",
+        Limits { bytes: 1024 * 1024, entries: ENTRIES },
+        None,
+        sharing,
+    );
     for number in 0..HOT {
         memo.keep(acme(&number.to_string()), "value".into()).await;
     }

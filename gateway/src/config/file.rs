@@ -11,11 +11,11 @@ use oci::{Host, Name, Reference};
 use policies::NoMatch;
 use serde_json::Value;
 use thiserror::Error;
-use upstream::{Endpoint, Url};
+use upstream::Url;
 
 use super::{
-    Admin, Admission, Config, CredentialFiles, DENIALS, Kubernetes, Log, LogFormat, Mutate, Policies,
-    Registry, Storage, TlsFiles, Trust, TrustSource, TufSource, Upstream, wire,
+    Admin, Admission, Config, DENIALS, Kubernetes, Log, LogFormat, Mutate, Policies, Registry, Storage,
+    TlsFiles, Trust, TrustSource, TufSource, Upstream, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -121,14 +121,14 @@ fn key_of(variable: &str) -> Option<String> {
     (!is_list && !node.is_object() && !node.is_array()).then_some(path)
 }
 
-fn parsed<T: FromStr>(key: &str, text: &str) -> Result<T, ConfigError>
+pub(super) fn parsed<T: FromStr>(key: &str, text: &str) -> Result<T, ConfigError>
 where
     T::Err: fmt::Display,
 {
     text.parse().map_err(|error| wrong(key, format!("{text:?}: {error}")))
 }
 
-fn duration(key: &str, text: &str) -> Result<Duration, ConfigError> {
+pub(super) fn duration(key: &str, text: &str) -> Result<Duration, ConfigError> {
     let duration: jiff::SignedDuration = parsed(key, text)?;
     Duration::try_from(duration).map_err(|_| wrong(key, format!("{text:?}: must not be negative")))
 }
@@ -193,17 +193,7 @@ fn well_known() -> Result<Vec<wire::Upstream>, ConfigError> {
         "cgr.dev",
     ]
     .iter()
-    .map(|host| {
-        Ok(wire::Upstream {
-            host: (*host).to_owned(),
-            aliases: Vec::new(),
-            hostnames: Vec::new(),
-            endpoint: None,
-            realms: Vec::new(),
-            ca: None,
-            credentials: None,
-        })
-    })
+    .map(|host| Ok(wire::Upstream { host: (*host).to_owned(), ..wire::Upstream::default() }))
     .collect()
 }
 
@@ -338,41 +328,6 @@ impl wire::TrustSource {
                 })
             }
         })
-    }
-}
-
-impl wire::Upstream {
-    fn into_upstream(self, key: &str) -> Result<Upstream, ConfigError> {
-        let host: Host = parsed(&format!("{key}.host"), &self.host)?;
-        let endpoint = match &self.endpoint {
-            Some(endpoint) => parsed(&format!("{key}.endpoint"), endpoint)?,
-            None => Endpoint::for_host(&host),
-        };
-        let aliases = self.aliases.iter().map(|alias| parsed(&format!("{key}.aliases"), alias));
-        let hostnames = self.hostnames.iter().map(|name| parsed(&format!("{key}.hostnames"), name));
-        let realms = self.realms.iter().map(|realm| parsed(&format!("{key}.realms"), realm));
-        Ok(Upstream {
-            aliases: aliases.collect::<Result<_, _>>()?,
-            hostnames: hostnames.collect::<Result<_, _>>()?,
-            realms: realms.collect::<Result<_, _>>()?,
-            endpoint,
-            host,
-            ca: self.ca,
-            credentials: self
-                .credentials
-                .map(|credentials| credentials.into_files(&format!("{key}.credentials")))
-                .transpose()?,
-        })
-    }
-}
-
-impl wire::Credentials {
-    fn into_files(self, key: &str) -> Result<CredentialFiles, ConfigError> {
-        match (self.username_file, self.password_file, self.docker_config) {
-            (Some(username), Some(password), None) => Ok(CredentialFiles::Separate { username, password }),
-            (None, None, Some(path)) => Ok(CredentialFiles::DockerConfig(path)),
-            _ => Err(wrong(key, "wants usernameFile and passwordFile, or dockerConfig alone")),
-        }
     }
 }
 

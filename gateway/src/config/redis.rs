@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use cache::{ConnectError, Seals, Settings, Trust};
 
 use super::file::{ConfigError, wrong};
-use super::secrets::one_line;
+use super::secrets::short_secret;
 use super::wire;
 
 /// Where the store is, and what is believed of it.
@@ -88,7 +88,7 @@ impl Redis {
             None => None,
         };
         let password =
-            self.password.as_deref().map(|path| one_line(path).context("cache.redis.passwordFile"));
+            self.password.as_deref().map(|path| short_secret(path).context("cache.redis.passwordFile"));
         Ok(Settings {
             url: self.url.clone(),
             username: self.username.clone(),

@@ -3,11 +3,15 @@
 //! Nothing but this module is deserialised from it. Unknown keys are refused, and every key is present in the
 //! serialised default, which is how the environment's spellings are matched to keys.
 
+mod upstream;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub(super) use upstream::{Acr, Credentials, Ecr, Endpoint, Gar, Proxy, Timeouts, Upstream};
 
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -170,32 +174,6 @@ pub(super) struct Policies {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Cue {
     pub(super) program: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Upstream {
-    pub(super) host: String,
-    #[serde(default)]
-    pub(super) aliases: Vec<String>,
-    #[serde(default)]
-    pub(super) hostnames: Vec<String>,
-    #[serde(default)]
-    pub(super) endpoint: Option<String>,
-    #[serde(default)]
-    pub(super) realms: Vec<String>,
-    #[serde(default)]
-    pub(super) ca: Option<PathBuf>,
-    #[serde(default)]
-    pub(super) credentials: Option<Credentials>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(super) struct Credentials {
-    pub(super) username_file: Option<PathBuf>,
-    pub(super) password_file: Option<PathBuf>,
-    pub(super) docker_config: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

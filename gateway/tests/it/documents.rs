@@ -115,6 +115,16 @@ fn the_charts_profiles_are_configuration() {
 }
 
 #[test]
+fn the_documented_upstreams_are_configuration() {
+    let text = read("docs/upstreams.md");
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("countersign.yaml");
+    std::fs::write(&path, blocks(&text, "yaml")[0]).unwrap();
+    let config = config::load(Some(&path), std::iter::empty()).unwrap();
+    assert_eq!(config.upstreams[0].endpoints.len(), 2);
+}
+
+#[test]
 fn links_lead_somewhere() {
     for document in [
         "README.md",
@@ -135,6 +145,7 @@ fn links_lead_somewhere() {
         "docs/troubleshooting.md",
         "docs/trust-roots.md",
         "docs/tutorial.md",
+        "docs/upstreams.md",
     ] {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();

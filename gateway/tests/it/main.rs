@@ -8,6 +8,7 @@ mod cli;
 mod documents;
 #[cfg(feature = "e2e")]
 mod e2e;
+mod faults;
 mod formats;
 mod hostile;
 mod lists;

@@ -13,7 +13,7 @@ use super::{token, upload};
 /// Answers a request, whose body has been read.
 pub(super) fn answer(shared: &Shared, seen: &Seen, body: &Bytes) -> Response<Bytes> {
     if seen.path == "/token" {
-        return token_for(shared, seen);
+        return token_for(shared, &with_form(seen, body));
     }
     let scope = scope_of(seen);
     if let Some(auth) = &shared.options.auth
@@ -28,6 +28,15 @@ pub(super) fn answer(shared: &Shared, seen: &Seen, body: &Bytes) -> Response<Byt
         Method::GET | Method::HEAD => read(shared, seen),
         _ => upload::write(shared, seen, body),
     }
+}
+
+/// The request with the form that was posted in its query's place: tokens can be asked for either way.
+fn with_form(seen: &Seen, body: &Bytes) -> Seen {
+    let mut seen = seen.clone();
+    if seen.method == Method::POST {
+        seen.query = String::from_utf8(body.to_vec()).ok();
+    }
+    seen
 }
 
 fn token_for(shared: &Shared, seen: &Seen) -> Response<Bytes> {
@@ -108,6 +117,7 @@ fn blob(shared: &Shared, seen: &Seen, name: &Repository, digest: &Digest) -> Res
         }
     };
     set(&mut answer, header::ACCEPT_RANGES, "bytes");
+    set(&mut answer, header::ETAG, &format!("\"{digest}\""));
     digest_header(answer, digest)
 }
 

@@ -30,12 +30,18 @@ pub enum Fault {
     Truncate(usize),
     /// Nothing comes after so many bytes of the body, and the connection stays open.
     Stall(usize),
+    /// The body comes one byte at a time, this far apart.
+    Drip(Duration),
+    /// So many bytes too many are at the end of the body, and announced.
+    Append(usize),
     /// Every bit of the first byte of the body is flipped.
     Corrupt,
     /// The body never ends, and no length was announced.
     Endless,
     /// The body is right and its length is not announced.
     Chunked,
+    /// The whole is sent though a part was asked for.
+    Whole,
     /// A header has this value, such as a lying `docker-content-digest` or `content-type`.
     Header(&'static str, String),
     /// A header is missing.
@@ -104,9 +110,11 @@ impl Fault {
         match self {
             Self::Status(status) => status_with(status, Vec::new()),
             Self::StatusWith(status, headers) => status_with(status, headers),
-            Self::Hang | Self::Reset | Self::Delay(_) => answer.map(whole),
+            Self::Hang | Self::Reset | Self::Delay(_) | Self::Whole => answer.map(whole),
             Self::Truncate(at) => cut(answer, at, stream::once(breaking())),
             Self::Stall(at) => cut(answer, at, stream::pending()),
+            Self::Drip(pause) => answer.map(|bytes| drip(bytes, pause)),
+            Self::Append(count) => append(answer, count),
             Self::Corrupt => answer.map(|bytes| whole(flip_first(&bytes))),
             Self::Endless => unannounced(answer, stream::repeat(Bytes::from_static(&[b' '; 64 * 1024]))),
             Self::Chunked => {
@@ -168,6 +176,22 @@ fn unannounced(
     let mut answer = answer.map(|_| StreamBody::new(body.map(|piece| Ok(Frame::data(piece)))).boxed_unsync());
     answer.headers_mut().remove(header::CONTENT_LENGTH);
     answer
+}
+
+/// A body that takes its time.
+fn drip(bytes: Bytes, pause: Duration) -> Body {
+    let body = stream::unfold(bytes, move |mut left| async move {
+        tokio::time::sleep(pause).await;
+        (!left.is_empty()).then(|| (Ok(Frame::data(left.split_to(1))), left))
+    });
+    StreamBody::new(body).boxed_unsync()
+}
+
+/// A body that is longer than it was.
+fn append(answer: Response<Bytes>, count: usize) -> Response<Body> {
+    let longer = answer.map(|bytes| [&bytes[..], &vec![0; count]].concat());
+    let length = longer.body().len().to_string();
+    with_header(longer.map(|bytes| whole(bytes.into())), "content-length", &length)
 }
 
 fn flip_first(bytes: &[u8]) -> Bytes {

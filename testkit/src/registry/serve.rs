@@ -72,7 +72,11 @@ pub(super) async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> 
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
     let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-    let right = answer(&shared, &seen, &body);
+    let mut asked = seen;
+    if let Some(Fault::Whole) = fault {
+        asked.headers.remove(http::header::RANGE);
+    }
+    let right = answer(&shared, &asked, &body);
     Ok(match fault {
         Some(fault) => fault.spoil(right),
         None => right.map(whole),

@@ -127,13 +127,15 @@ impl Auth {
         }
     }
 
-    /// Whether the request may have a token: whether it carries the password by `Basic`, if there is one.
+    /// Whether the request may have a token: whether it carries the password, if there is one, by `Basic` or as a refresh
+    /// token.
     pub(super) fn knows(&self, seen: &Seen) -> bool {
         match &self.login {
             Login::Anyone => true,
             Login::Only { username, password } => {
                 let expected = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
                 seen.authorization() == Some(&expected)
+                    || parameter(seen, "refresh_token").as_ref() == Some(password)
             }
         }
     }

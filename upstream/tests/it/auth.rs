@@ -101,9 +101,16 @@ async fn a_foreign_realm_is_shown_nothing_and_not_even_asked() {
     assert!(matches!(outcome, Err(FetchError::Refused(_))), "{outcome:?}");
     assert!(canary.requests().is_empty());
 
-    let listed = Settings { realms: vec![canary.url().parse().unwrap()], ..with_password(&registry) };
-    fetch(&Upstream::new(listed).unwrap()).await.unwrap();
-    assert_eq!(canary.count(|seen| is_token(seen) && seen.authorization() == Some(BASIC)), 1);
+    let with = |realm: String| {
+        let realms = vec![realm.parse().unwrap()];
+        Upstream::new(Settings { realms, ..with_password(&registry) }).unwrap()
+    };
+    let elsewhere = fetch(&with(format!("{}/other", canary.url()))).await;
+    assert!(matches!(elsewhere, Err(FetchError::Refused(_))), "{elsewhere:?}");
+    assert!(canary.requests().is_empty());
+    fetch(&with(canary.url())).await.unwrap();
+    fetch(&with(format!("{}/token", canary.url()))).await.unwrap();
+    assert_eq!(canary.count(|seen| is_token(seen) && seen.authorization() == Some(BASIC)), 2);
 }
 
 #[tokio::test]
@@ -137,7 +144,7 @@ async fn a_wrong_password_is_said_to_be_refused_and_never_repeated() {
     for auth in [Auth::bearer("user", "secret"), Auth::basic("user", "secret")] {
         let registry = guarded(auth).await;
         let wrong = Settings {
-            credentials: Some(Credentials::new("mallory", "hunter2")),
+            credentials: Some(Credentials::new("mallory", "hunter2").into()),
             ..settings(&registry.url())
         };
         assert!(!format!("{wrong:?}").contains("hunter2"));

@@ -3,9 +3,14 @@
 
 mod auth;
 mod blob;
+mod cloud;
+mod endpoints;
 mod failure;
 mod lists;
+mod login;
 mod manifest;
+mod pace;
+mod proxy;
 mod redirect;
 mod referrers;
 mod tls;
@@ -28,6 +33,7 @@ fn settings(url: &str) -> Settings {
 fn impatient(settings: Settings) -> Settings {
     Settings {
         timeouts: Timeouts {
+            queue: Duration::from_millis(100),
             connect: Duration::from_millis(100),
             headers: Duration::from_millis(100),
             body: Duration::from_millis(200),
@@ -42,7 +48,7 @@ fn upstream(registry: &Registry) -> Upstream {
 }
 
 fn with_password(registry: &Registry) -> Settings {
-    Settings { credentials: Some(Credentials::new("user", "secret")), ..settings(&registry.url()) }
+    Settings { credentials: Some(Credentials::new("user", "secret").into()), ..settings(&registry.url()) }
 }
 
 async fn guarded(auth: Auth) -> Registry {

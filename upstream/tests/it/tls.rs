@@ -1,15 +1,17 @@
 //! Registries over TLS.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oci::Digest;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use testkit::registry::{Fault, Registry, Seen};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use upstream::{FetchError, Outage, Settings, Upstream};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use upstream::{FetchError, Identity, Outage, Settings, Upstream};
 
 use crate::{repository, settings};
 
@@ -17,33 +19,63 @@ use crate::{repository, settings};
 struct Front {
     url: String,
     certificate: CertificateDer<'static>,
+    /// How many clients showed a certificate, and how many did not.
+    shown: Arc<[AtomicUsize; 2]>,
+}
+
+impl Front {
+    fn shown(&self) -> [usize; 2] {
+        [0, 1].map(|index| self.shown[index].load(Ordering::SeqCst))
+    }
 }
 
 async fn front(registry: &Registry, protocols: &[&str]) -> Front {
+    front_asking_for(registry, protocols, None).await
+}
+
+/// The same, which asks its clients for this certificate, and lets them in without.
+async fn front_asking_for(
+    registry: &Registry,
+    protocols: &[&str],
+    client: Option<&CertificateDer<'static>>,
+) -> Front {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = client.map(|certificate| {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .allow_unauthenticated()
+            .build()
+            .unwrap()
+    });
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let certificate = made.cert.der().clone();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
         .with_single_cert(vec![certificate.clone()], key)
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     let (acceptor, behind) = (TlsAcceptor::from(Arc::new(config)), registry.address());
+    let shown: Arc<[AtomicUsize; 2]> = Arc::default();
+    let counts = shown.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, counts) = (acceptor.clone(), counts.clone());
             tokio::spawn(async move {
                 let mut client = acceptor.accept(stream).await?;
+                let nothing = client.get_ref().1.peer_certificates().is_none();
+                counts[usize::from(nothing)].fetch_add(1, Ordering::SeqCst);
                 let mut server = TcpStream::connect(behind).await?;
                 tokio::io::copy_bidirectional(&mut client, &mut server).await
             });
         }
     });
-    Front { url, certificate }
+    Front { url, certificate, shown }
 }
 
 fn trusting(front: &Front, more: &[&Front]) -> Settings {
@@ -97,4 +129,24 @@ async fn a_redirect_out_of_tls_is_refused() {
     // Within TLS it is followed, on this machine too, since that is where the registry is.
     registry.fault_times(1, Seen::is_blob, to(&front_of_storage.url));
     small(trusting(&front, &[&front_of_storage]), &digest).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_at_the_endpoint_and_not_where_it_redirects_to() {
+    let registry = Registry::start().await;
+    let storage = Registry::start().await;
+    let digest = storage.put_blob("acme/app", "content");
+    let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let identity = Identity::new(vec![certificate.clone()], key);
+    assert_eq!(format!("{identity:?}"), "Identity(…)");
+
+    let endpoint = front_asking_for(&registry, &["http/1.1"], Some(&certificate)).await;
+    let elsewhere = front_asking_for(&storage, &["http/1.1"], Some(&certificate)).await;
+    let location = format!("{}/v2/acme/app/blobs/{digest}", elsewhere.url);
+    registry.fault(Seen::is_blob, Fault::StatusWith(307, vec![("location", location)]));
+    let settings = Settings { identity: Some(identity), ..trusting(&endpoint, &[&elsewhere]) };
+    small(settings, &digest).await.unwrap();
+    assert_eq!((endpoint.shown(), elsewhere.shown()), ([1, 0], [0, 1]));
 }

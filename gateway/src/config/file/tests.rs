@@ -43,6 +43,57 @@ fn a_wrong_key_is_named_by_its_path() {
 }
 
 #[test]
+fn what_is_wrong_with_an_upstream_is_named_by_its_path() {
+    let of = |keys: &str, path: &str| {
+        refuses(&format!("upstreams: [{{host: a.example, {keys}}}]"), &format!("upstreams[0]{path}"));
+    };
+    of("realms: ['https://auth.example/']", ".realms");
+    of("redirects: ['https://s3.example/bucket']", ".redirects");
+    of("clientCertificate: c.pem", ".clientKey");
+    of("concurrency: 0", ".concurrency");
+    of("timeouts: {body: 0s}", ".timeouts.body");
+    of("timeouts: {headers: soon}", ".timeouts.headers");
+    of("proxy: {}", ".proxy.url");
+    of("proxy: {url: 'socks5://p:1'}", ".proxy.url");
+    of("proxy: {url: 'http://user:secret@p:1'}", ".proxy.url");
+    of("proxy: {url: none, except: [b.example]}", ".proxy.url");
+    of("proxy: {url: 'http://p:1', usernameFile: u}", ".proxy");
+    of("credentials: {usernameFile: u, passwordFile: p, environment: [A]}", ".credentials.environment");
+    of("credentials: {ecr: {}, gar: {}}", ".credentials");
+    of("credentials: {ecr: {region: 'evil.example/'}}", ".credentials.ecr.region");
+    of("credentials: {gar: {metadata: 'http://m', externalAccount: f}}", ".credentials.gar");
+    of("credentials: {acr: {authority: 'ftp://a'}}", ".credentials.acr.authority");
+    of("endpoints: [{url: 'ftp://m.example'}]", ".endpoints[0].url");
+    of("endpoints: [{mirror: maybe}]", ".endpoints[0].mirror");
+    of("endpoints: [{}, {url: 'https://a.example:443'}]", ".endpoints[1].url");
+    // What is bound to one place is not for whatever is added to the list.
+    let credentials = "credentials: {dockerConfig: c}";
+    of(&format!("endpoints: [{{}}], {credentials}"), ".credentials");
+    of("endpoints: [{}], realms: ['https://auth.example']", ".realms");
+    of("endpoints: [{}], endpoint: 'https://a.example'", ".endpoint");
+}
+
+#[test]
+fn a_registry_has_one_endpoint_or_several_in_their_order() {
+    let text = "upstreams: [{host: docker.io, ca: ca.pem, concurrency: 8, endpoints: [
+        {url: 'https://mirror.example', mirror: true, concurrency: 4, realms: ['https://auth.example/token']}, {}]}]";
+    let config = config(text, &[]).unwrap();
+    let endpoints = &config.upstreams[0].endpoints;
+    let said: Vec<_> = endpoints
+        .iter()
+        .map(|one| (one.url.to_string(), one.mirror, one.concurrency, one.ca.is_some()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("https://mirror.example".to_owned(), true, 4, true),
+            ("https://registry-1.docker.io".to_owned(), false, 8, true)
+        ]
+    );
+    assert_eq!(endpoints[0].realms[0].to_string(), "https://auth.example/token");
+}
+
+#[test]
 fn what_is_no_yaml_is_refused() {
     assert!(matches!(config("registry: [", &[]), Err(ConfigError::Malformed { .. })));
 }
