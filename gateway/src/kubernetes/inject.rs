@@ -162,10 +162,12 @@ fn spare(webhook: &mut Value, namespace: &str) {
                 .flatten()
                 .all(|value| expression["values"].as_array().is_some_and(|values| values.contains(value)))
     };
-    match expressions {
-        Value::Array(expressions) if expressions.iter().any(covers) => {}
-        Value::Array(expressions) => expressions.push(wanted),
-        _ => *expressions = json!([wanted]),
+    if let Value::Array(expressions) = expressions {
+        if !expressions.iter().any(covers) {
+            expressions.push(wanted);
+        }
+    } else {
+        *expressions = json!([wanted]);
     }
 }
 

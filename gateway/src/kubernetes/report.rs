@@ -98,9 +98,10 @@ impl Report {
         let before = object.status.pointer("/conditions/0");
         let since =
             before.filter(|before| before["status"] == status).map(|before| &before["lastTransitionTime"]);
+        let begins = json!(now);
         let mut wanted = json!({
             "observedGeneration": object.generation,
-            "conditions": [condition(since.unwrap_or(&json!(now)))],
+            "conditions": [condition(since.unwrap_or(&begins))],
         });
         if let Some(images) = images(&object.text) {
             wanted["images"] = json!(images);

@@ -75,7 +75,7 @@ impl Saved {
             .map(|(origin, text)| Entry { origin: origin.clone(), text: text.clone() })
             .collect();
         let objects = serde_json::to_string(&entries)?;
-        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let directory = self.path.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
         std::fs::create_dir_all(directory)?;
         // What it is made of is not for others, and temporary files are not readable by them.
         let mut file = tempfile::NamedTempFile::new_in(directory)?;

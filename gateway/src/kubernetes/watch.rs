@@ -133,13 +133,12 @@ async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Result<T, S
 
 /// What an error comes to, for a person.
 pub(super) fn said(error: kube::Error) -> String {
-    match error {
-        kube::Error::Api(status)
-            if status.code == 404 && status.details.as_ref().is_none_or(|it| it.name.is_empty()) =>
-        {
-            "the cluster has no such kind: apply what `countersign crds` prints".to_owned()
+    if let kube::Error::Api(status) = error {
+        let of_none = status.details.as_ref().is_none_or(|details| details.name.is_empty());
+        if status.code == 404 && of_none {
+            return "the cluster has no such kind: apply what `countersign crds` prints".to_owned();
         }
-        kube::Error::Api(status) => status.message,
-        other => with_causes(&other),
+        return status.message;
     }
+    with_causes(&error)
 }

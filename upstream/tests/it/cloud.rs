@@ -57,7 +57,7 @@ impl Service {
     /// What it was asked for at this path: headers and body.
     fn asked(&self, path: &str) -> (http::HeaderMap, String) {
         let asked = self.asked.lock().unwrap();
-        let (parts, body) = asked.iter().find(|(parts, _)| parts.uri.path() == path).expect("a request");
+        let (parts, body) = asked.iter().find(|(parts, _)| parts.uri.path() == path).unwrap();
         (parts.headers.clone(), body.clone())
     }
 
