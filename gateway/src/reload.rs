@@ -81,7 +81,7 @@ pub(crate) async fn watch(
         complaint = match loaded {
             Ok((loaded, problems)) => {
                 replace(&in_force, loaded, &metrics);
-                deplore(&problems, complaint)
+                deplore(&problems, complaint.as_ref())
             }
             Err(error) => complain(error.to_string(), complaint.as_ref(), &metrics),
         };
@@ -183,9 +183,9 @@ async fn changed(cluster: Option<&Arc<Cluster>>) {
 }
 
 /// Says once what is wrong with objects, each of which denies what it speaks of.
-fn deplore(problems: &[Problem], before: Option<String>) -> Option<String> {
+fn deplore(problems: &[Problem], before: Option<&String>) -> Option<String> {
     let all = problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n");
-    if before.as_ref() != Some(&all) {
+    if before != Some(&all) {
         for problem in problems {
             tracing::error!(%problem, "a policy is wrong, and denies what it speaks of");
         }

@@ -75,14 +75,14 @@ impl Webhooks {
         let default_policy = self.webhook(&defaulting, "/admission/policies/default", POLICIES);
         let validate_policy = self.webhook(&validating, "/admission/policies/validate", POLICIES);
         [
-            self.configuration("Mutating", &self.name, mutate),
-            self.configuration("Validating", &self.name, validate),
-            self.configuration("Mutating", &defaulting, default_policy),
-            self.configuration("Validating", &validating, validate_policy),
+            self.configuration("Mutating", &self.name, &mutate),
+            self.configuration("Validating", &self.name, &validate),
+            self.configuration("Mutating", &defaulting, &default_policy),
+            self.configuration("Validating", &validating, &validate_policy),
         ]
     }
 
-    fn configuration(&self, kind: &str, name: &str, webhook: Value) -> Value {
+    fn configuration(&self, kind: &str, name: &str, webhook: &Value) -> Value {
         let mut metadata = json!({"name": name, "labels": {"app.kubernetes.io/name": "countersign"}});
         if self.ca.is_none() {
             metadata["labels"][INJECT] = json!("true");
