@@ -1,6 +1,6 @@
 //! Policies that a cluster keeps as objects: followed by every replica, and never read on a request path.
 //!
-//! [`Cluster`] holds what the API server says, and puts it in force through the one parser that also reads files. Until
+//! `Cluster` holds what the API server says, and puts it in force through the one parser that also reads files. Until
 //! everything was listed once, nothing is in force and nothing is allowed. Where the API server is away, the last whole set
 //! goes on, from memory or from disk, for as long as `policies.staleFor` says, and whoever looks is told its age.
 

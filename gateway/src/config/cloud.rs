@@ -44,8 +44,8 @@ pub enum CloudSource {
     },
 }
 
-fn url(key: String, text: Option<String>) -> Result<Option<Url>, ConfigError> {
-    text.map(|text| parsed(&key, &text)).transpose()
+fn url(key: &str, text: Option<&str>) -> Result<Option<Url>, ConfigError> {
+    text.map(|text| parsed(key, text)).transpose()
 }
 
 impl wire::Ecr {
@@ -60,8 +60,8 @@ impl wire::Ecr {
             region: self.region,
             role: self.role_arn,
             token: self.token_file,
-            sts: url(format!("{key}.sts"), self.sts)?,
-            api: url(format!("{key}.api"), self.api)?,
+            sts: url(&format!("{key}.sts"), self.sts.as_deref())?,
+            api: url(&format!("{key}.api"), self.api.as_deref())?,
         })
     }
 }
@@ -71,14 +71,14 @@ impl wire::Gar {
         if self.metadata.is_some() && self.external_account.is_some() {
             return Err(wrong(key, "wants metadata or externalAccount"));
         }
-        let metadata = url(format!("{key}.metadata"), self.metadata)?;
+        let metadata = url(&format!("{key}.metadata"), self.metadata.as_deref())?;
         Ok(CloudSource::Gar { metadata, external_account: self.external_account })
     }
 }
 
 impl wire::Acr {
     pub(super) fn into_source(self, key: &str) -> Result<CloudSource, ConfigError> {
-        let authority = url(format!("{key}.authority"), self.authority)?;
+        let authority = url(&format!("{key}.authority"), self.authority.as_deref())?;
         Ok(CloudSource::Acr { tenant: self.tenant, client: self.client, token: self.token_file, authority })
     }
 }
