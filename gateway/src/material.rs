@@ -62,6 +62,8 @@ pub enum Demand {
     Recent,
     /// One that was found after this was asked.
     New,
+    /// One that is found by this replica itself: what another found names material that is not at hand here.
+    Own,
 }
 
 impl Demand {
@@ -71,6 +73,7 @@ impl Demand {
             Self::Fresh => !list.is_stale(asked, fresh),
             Self::Recent => !list.is_stale(asked, fresh / 3),
             Self::New => list.found_at >= asked,
+            Self::Own => false,
         }
     }
 }

@@ -235,11 +235,7 @@ impl Verdicts {
         let mut judgement = match self.decide(question, &gathered, &mut lookups).await {
             Ok(judgement) => judgement,
             Err(Gap::Undecided(undecided)) => return Err(undecided),
-            // What material says is known, and the material itself is wanted.
-            Err(Gap::Gone) => {
-                gathered = self.gather_anew(question, Demand::New).await?;
-                self.decide(question, &gathered, &mut lookups).await?
-            }
+            Err(Gap::Gone) => self.decide_by_material(question, &mut gathered, &mut lookups).await?,
         };
         if matches!(judgement.verdict, Verdict::Deny(_)) && gathered.is_stale() {
             // Somebody may have signed since.
@@ -249,6 +245,23 @@ impl Verdicts {
         let source = if gathered.discovered() { Source::Registry } else { Source::Facts };
         let (verdict, until) = ended(&gathered, judgement)?;
         Ok((verdict, until, source))
+    }
+
+    /// Judges where what material says is known and the material itself is wanted: of whoever in the fleet finds it first,
+    /// and where that does not bring it here, because it is too large to share, of the registry.
+    async fn decide_by_material(
+        &self,
+        question: &Question,
+        gathered: &mut Gathered,
+        lookups: &mut Arc<Lookups>,
+    ) -> Result<Judgement, Undecided> {
+        *gathered = self.gather_anew(question, Demand::New).await?;
+        match self.decide(question, gathered, lookups).await {
+            Err(Gap::Gone) => {}
+            judgement => return Ok(judgement?),
+        }
+        *gathered = self.gather_anew(question, Demand::Own).await?;
+        Ok(self.decide(question, gathered, lookups).await?)
     }
 
     /// Judges, and looks up what that needs, as often as it needs more.

@@ -97,7 +97,8 @@ impl Verdicts {
         Ok(Gathered { evidence: Arc::new(evidence), found, fresh })
     }
 
-    /// The facts of one source on every basis. Material that is listed and no longer kept is discovered again, once.
+    /// The facts of one source on every basis. Material that is listed and no longer kept is discovered again: by whoever
+    /// in the fleet comes first, and where that does not bring it here, because it is too large to share, by us.
     async fn from(
         &self,
         question: &Question,
@@ -116,6 +117,11 @@ impl Verdicts {
             Err(Gap::Gone) => {
                 self.materials.forget(&spot).await;
                 let found = self.materials.discover(&spot, Demand::New).await?;
+                match self.check_all(question, &found.list, bases).await {
+                    Err(Gap::Gone) => {}
+                    facts => return Ok((facts?, found)),
+                }
+                let found = self.materials.discover(&spot, Demand::Own).await?;
                 let facts = self.check_all(question, &found.list, bases).await?;
                 Ok((facts, found))
             }
