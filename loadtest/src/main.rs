@@ -2,6 +2,7 @@
 //! a bare hyper server that sends one of the manifests with nothing before it.
 
 mod bare;
+mod faults;
 mod files;
 
 use std::path::PathBuf;
@@ -12,8 +13,10 @@ use testkit::authority::{Authority, SignatureManifest, signature_manifest};
 use testkit::image::Image;
 use testkit::policy::release;
 use testkit::registry::Registry;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-/// Sets the stage in a directory, says "ready" and holds it until it is ended.
+/// Sets the stage in a directory, says "ready" and holds it until it is ended or its input is. Meanwhile it reads from
+/// there what the origin is to do: see [`faults::obey`].
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Where the files go.
@@ -36,7 +39,13 @@ async fn main() -> anyhow::Result<()> {
     let bare = bare::start(MediaType::OCI_MANIFEST, manifest).await?;
     files::write(&arguments.directory, &origin.url(), &authority.trusted_root(), bare, &digests)?;
     say("ready");
-    tokio::signal::ctrl_c().await?;
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(line) = lines.next_line().await? {
+        match faults::obey(&origin, &line) {
+            Ok(answer) => say(&answer),
+            Err(error) => anyhow::bail!(error),
+        }
+    }
     Ok(())
 }
 
