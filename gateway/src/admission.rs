@@ -14,6 +14,7 @@ use ::policies::NoMatch;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
+use tracing::Instrument as _;
 
 use crate::config::Mutate;
 use crate::content::Content;
@@ -21,6 +22,7 @@ use crate::decision::Decisions;
 use crate::metrics::Metrics;
 use crate::place::Upstreams;
 use crate::reply::{Body, text, whole};
+use crate::telemetry;
 use crate::verdicts::Verdicts;
 
 pub use images::{Image, InvalidObject, Workload};
@@ -118,6 +120,7 @@ impl AdmissionDoor {
         if !is_json(request.headers().get(header::CONTENT_TYPE)) {
             return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a review is sent as application/json");
         }
+        let span = telemetry::request(request.headers(), act.as_str());
         let deadline = started + timeout(request.uri().query()).saturating_sub(MARGIN);
         let body = match tokio::time::timeout_at(deadline.into(), read(request.into_body())).await {
             Ok(Ok(body)) => body,
@@ -140,13 +143,16 @@ impl AdmissionDoor {
             Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
         };
         let decision = self.decisions.next();
-        let answer = match act {
-            Act::Mutate => self.mutate(&question, deadline).await,
-            Act::Validate => self.validate(&question, deadline).await,
-            Act::ValidatePolicy => policies::validate(&question),
-            Act::DefaultPolicy | Act::ConvertPolicies => policies::default(&question),
+        let answering = async {
+            match act {
+                Act::Mutate => self.mutate(&question, deadline).await,
+                Act::Validate => self.validate(&question, deadline).await,
+                Act::ValidatePolicy => policies::validate(&question),
+                Act::DefaultPolicy | Act::ConvertPolicies => policies::default(&question),
+            }
         };
-        let answer = answer.named(decision);
+        let answer = answering.instrument(span.clone()).await.named(decision);
+        span.record("decision", tracing::field::display(decision));
         self.metrics.reviewed(act, answer.allowed(), started.elapsed());
         log(act, &question, &answer, started);
         json(answer.encode())

@@ -45,6 +45,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// How to log.
     pub log: Log,
+    /// Where spans are sent, if anywhere.
+    pub traces: Option<Traces>,
     /// How long it is believed that an image has no signature, or none that helps, in whole seconds. No key of the file
     /// sets it: shorter would ask registries for nothing, and longer makes those wait who have signed.
     pub denials: Duration,
@@ -193,6 +195,15 @@ pub struct Log {
     pub format: LogFormat,
     /// What to log, as a filter of the `tracing` crate: `info`, `warn,gateway=debug`.
     pub level: String,
+}
+
+/// Where spans are sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traces {
+    /// The collector's address for traces, which speaks OTLP over HTTP.
+    pub endpoint: Url,
+    /// How many of the requests are traced whose senders do not say, from 0 to 1.
+    pub share: f64,
 }
 
 /// The form of a log line.

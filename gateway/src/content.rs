@@ -19,6 +19,7 @@ use thiserror::Error;
 use upstream::FetchError;
 
 use crate::fleet::Fleet;
+use crate::phase::Phase;
 use crate::place::Place;
 use crate::renewals::Renewals;
 use crate::reply::{entity_tag, header_value};
@@ -217,8 +218,8 @@ impl Content {
                 this.ask(&place, &tag, key, asked).await
             }
         };
-        let resolved =
-            self.resolutions.run((key, asked.purges()), work).await.unwrap_or(Err(ContentError::Lost))?;
+        let resolving = Phase::Resolve.wait(self.resolutions.run((key, asked.purges()), work));
+        let resolved = resolving.await.unwrap_or(Err(ContentError::Lost))?;
         if resolved.stale.is_some() {
             metrics::counter!("countersign_stale_tags_total").increment(1);
         }
@@ -230,7 +231,8 @@ impl Content {
     /// # Errors
     /// As [`Content::resolve`].
     pub async fn resolve_now(&self, place: &Place, tag: &Tag) -> Result<Digest, ContentError> {
-        Ok(place.upstream.resolve(&place.name.repository, tag).await?)
+        let resolving = place.upstream.resolve(&place.name.repository, tag);
+        Ok(Phase::Resolve.wait(Phase::Resolve.time(resolving)).await?)
     }
 
     async fn ask(
@@ -240,7 +242,8 @@ impl Content {
         key: TagKey,
         asked: Asked,
     ) -> Result<Resolved, ContentError> {
-        let error = match place.upstream.resolve(&place.name.repository, tag).await {
+        let resolving = place.upstream.resolve(&place.name.repository, tag);
+        let error = match Phase::Resolve.time(resolving).await {
             Ok(digest) => return Ok(self.tags.confirmed(asked, key, digest).await),
             Err(error) => error,
         };
@@ -328,11 +331,13 @@ impl Content {
             }
             fetched
         };
-        self.fetches.run(key, work).await.unwrap_or(Err(ContentError::Lost))
+        Phase::Fetch.wait(self.fetches.run(key, work)).await.unwrap_or(Err(ContentError::Lost))
     }
 
     async fn fetch(&self, place: &Place, digest: Digest) -> Result<Arc<Known>, ContentError> {
-        let fetched = place.upstream.manifest(&place.name.repository, &TagOrDigest::Digest(digest)).await?;
+        let version = TagOrDigest::Digest(digest);
+        let fetching = place.upstream.manifest(&place.name.repository, &version);
+        let fetched = Phase::Fetch.time(fetching).await?;
         let known = Arc::new(Known::read(fetched.content, fetched.media_type.as_ref()).map_err(Arc::new)?);
         let disk = |error| ContentError::Disk(Arc::new(error));
         self.blobs.keep(&known.content).await.map_err(disk)?;

@@ -14,6 +14,7 @@ use verify::Material;
 
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
+use crate::phase::Phase;
 use crate::place::Place;
 use crate::search::search;
 use crate::undecided::{Undecided, with_causes};
@@ -176,7 +177,7 @@ impl Materials {
             }
         };
         let purges = self.lists.since(&spot.key()).purges();
-        self.discoveries.run((spot.key(), demand as u64, purges), work).await?
+        Phase::Discover.wait(self.discoveries.run((spot.key(), demand as u64, purges), work)).await?
     }
 
     /// What another replica found since.
@@ -231,7 +232,7 @@ impl Materials {
 
     /// What the registry says now, to this replica.
     async fn ask(&self, spot: &Spot) -> Result<Found, Undecided> {
-        let outcome = self.fetch(spot).await;
+        let outcome = Phase::Discover.time(self.fetch(spot)).await;
         self.metrics.discovery(&outcome);
         if let Err(undecided) = &outcome {
             let (image, digest, error) = (&spot.place.name, &spot.digest, with_causes(undecided));

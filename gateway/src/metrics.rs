@@ -11,6 +11,7 @@ use policies::{Facts, Finding, PolicySet, Verdict};
 use crate::admission::Act;
 use crate::kubernetes::Standing;
 use crate::material::MaterialList;
+use crate::phase;
 use crate::place::Unrouted;
 use crate::pull::Kind;
 use crate::undecided::Undecided;
@@ -228,6 +229,7 @@ pub(crate) fn resealed(outcome: &'static str) {
 }
 
 fn describe() {
+    phase::describe();
     describe_counter!("countersign_seal_key_reloads_total", "Times that changed seal keys were read");
     describe_histogram!(
         "countersign_pull_seconds",

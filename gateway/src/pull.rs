@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use oci::{Digest, Endpoint, Repository, TagOrDigest};
+use tracing::Instrument as _;
 
 use crate::content::{Content, ContentError, Known};
 use crate::decision::{Decision, Decisions};
@@ -25,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::place::{Place, Upstreams};
 use crate::reply::{Body, whole};
 use crate::tags::Resolved;
+use crate::telemetry;
 use crate::verdicts::Source;
 
 use self::query::Query;
@@ -110,8 +112,10 @@ impl PullDoor {
     pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let started = Instant::now();
         let decision = self.decisions.next();
-        let outcome = self.outcome(request, decision).await;
+        let span = telemetry::request(request.headers(), "pull");
+        let outcome = self.outcome(request, decision).instrument(span.clone()).await;
         let status = outcome.response.status();
+        span.record("decision", tracing::field::display(decision)).record("status", status.as_u16());
         self.metrics.pulled(outcome.kind, status, outcome.source, started.elapsed());
         log(request, &outcome, decision, started);
         outcome.response

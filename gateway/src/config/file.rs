@@ -15,7 +15,7 @@ use upstream::Url;
 
 use super::{
     Admin, Admission, Config, DENIALS, Kubernetes, Log, LogFormat, Mutate, Policies, Registry, Storage,
-    TlsFiles, Trust, TrustSource, TufSource, Upstream, wire,
+    TlsFiles, Traces, Trust, TrustSource, TufSource, Upstream, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -133,6 +133,17 @@ pub(super) fn duration(key: &str, text: &str) -> Result<Duration, ConfigError> {
     Duration::try_from(duration).map_err(|_| wrong(key, format!("{text:?}: must not be negative")))
 }
 
+impl wire::Traces {
+    fn into_traces(self) -> Result<Traces, ConfigError> {
+        let endpoint = parsed("traces.endpoint", &self.endpoint)?;
+        if (0.0..=1.0).contains(&self.share) {
+            Ok(Traces { endpoint, share: self.share })
+        } else {
+            Err(wrong("traces.share", "must be from 0 to 1"))
+        }
+    }
+}
+
 impl wire::File {
     fn into_config(self, state_home: Option<&Path>) -> Result<Config, ConfigError> {
         let upstreams = self.upstreams.map_or_else(well_known, Ok)?;
@@ -153,6 +164,7 @@ impl wire::File {
             policies: self.policies.into_policies()?,
             upstreams,
             log: Log { format: self.log.format.into(), level: self.log.level },
+            traces: self.traces.map(wire::Traces::into_traces).transpose()?,
             denials: DENIALS,
         };
         match &config.registry.default_upstream {
