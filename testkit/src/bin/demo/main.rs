@@ -126,11 +126,11 @@ impl Tally {
 
 /// What there is to look at meanwhile.
 fn prologue(gateway: &Gateway) -> String {
-    let (registry, admin) = (gateway.registry, gateway.admin);
+    let (registry, admin, page) = (gateway.registry, gateway.admin, gateway.page());
     format!(
         "\nIt is ready. While the scenes below play, in a browser or another terminal:\n\n  \
-           http://{admin}/                                     what is denied and why, policies, health\n  \
-           curl http://{admin}/metrics                         what is counted\n  \
+           {page}\n  \
+           curl http://{admin}/metrics\n  \
            curl -i http://{registry}/v2/registry.example/acme/app/manifests/v1\n  \
            {}\n\nCtrl-C ends it, and leaves nothing behind.\n",
         gateway.inspect()
