@@ -68,10 +68,12 @@ impl Admin {
         B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
     {
         match request.uri().path() {
-            operation::CACHE | operation::PURGE => match self.access.check(via, request.headers()) {
-                Ok(operator) => operation::answer(&self.memory, operator, request).await,
-                Err(refused) => refused,
-            },
+            operation::CACHE | operation::PURGE | operation::STORAGE => {
+                match self.access.check(via, request.headers()) {
+                    Ok(operator) => operation::answer(&self.memory, operator, request).await,
+                    Err(refused) => refused,
+                }
+            }
             _ => self.report(request.method(), request.uri().path()),
         }
     }

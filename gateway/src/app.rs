@@ -25,10 +25,10 @@ use crate::fleet::Fleet;
 use crate::kubernetes::Cluster;
 use crate::listen::Door;
 use crate::material::Materials;
-use crate::memory::Memory;
+use crate::memory::{Memory, usage};
 use crate::metrics::{self, Metrics};
 use crate::place::Upstreams;
-use crate::pull::{Gate, PullDoor};
+use crate::pull::{Gate, Prefetch, PullDoor};
 use crate::remote::RemoteFiles;
 use crate::renewals::Renewals;
 use crate::rules::Rules;
@@ -216,8 +216,10 @@ impl App {
             handle,
             figures,
             access,
-            memory,
+            memory.clone(),
         ));
+        let counting = usage::count_now_and_then(memory.clone(), until(stopped.clone()));
+        app.tasks.push(tokio::spawn(counting));
         for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();
             app.open(door, stopped.clone(), move |request| {
@@ -277,6 +279,7 @@ impl App {
             core.upstreams.clone(),
             decisions.clone(),
             core.revocations.subscribe(),
+            Prefetch::new(config.storage.prefetch.clone()),
             core.metrics.clone(),
         ));
         self.open(door, stopped, move |request| {

@@ -2,6 +2,7 @@
 
 mod cloud;
 mod file;
+mod platform;
 mod redis;
 mod secrets;
 mod upstream;
@@ -18,6 +19,7 @@ use policies::NoMatch;
 pub use crate::hostname::{Hostname, InvalidHostname};
 pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
+pub use platform::{InvalidPlatform, Platform};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
 pub(crate) use secrets::short_secret;
@@ -125,6 +127,8 @@ pub struct Storage {
     pub path: PathBuf,
     /// The most bytes of content that are kept in it; unbounded without.
     pub limit: Option<u64>,
+    /// The platforms whose images are fetched whole once their manifest was allowed; none is without.
+    pub prefetch: Vec<Platform>,
 }
 
 /// Whom to trust.

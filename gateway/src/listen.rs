@@ -33,6 +33,10 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// would be lost, and a lost review is a denied one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How much of an answer waits in a connection for its client, and the most that a request's head may have. What comes
+/// next of a blob is read when there is less: many slow clients hold little memory.
+const BUFFER: usize = 64 * 1024;
+
 /// The same of the admin socket, which operators alone open.
 const LOCAL_CONNECTIONS: usize = 64;
 
@@ -165,7 +169,12 @@ where
             }
         });
         let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT).max_headers(100);
+        server
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE_TIMEOUT)
+            .max_headers(100)
+            .max_buf_size(BUFFER);
         server
             .http2()
             .timer(TokioTimer::new())

@@ -204,9 +204,7 @@ impl Materials {
     async fn read_from_fleet(&self, digest: Digest) -> Option<Verified> {
         let encoded = self.fleet.as_ref()?.bytes.find(&digest).await?;
         let content = Verified::check(digest, STANDARD.decode(encoded).ok()?.into()).ok()?;
-        if let Err(error) = self.blobs.keep(&content).await {
-            tracing::warn!(%digest, %error, "material of another replica could not be kept");
-        }
+        self.blobs.keep(&content).await;
         Some(content)
     }
 
@@ -247,7 +245,7 @@ impl Materials {
         let mut digests = Vec::with_capacity(found.materials.len());
         for material in found.materials {
             let content = Verified::of(material.encode());
-            self.blobs.keep(&content).await.map_err(|error| Undecided::Internal(error.to_string()))?;
+            self.blobs.keep(&content).await;
             digests.push(content.digest());
             self.share(&content).await;
         }

@@ -5,6 +5,7 @@ mod blob;
 mod conditional;
 mod cut;
 mod gate;
+mod prefetch;
 mod query;
 mod range;
 mod referrers;
@@ -32,6 +33,7 @@ use crate::verdicts::Source;
 use self::query::Query;
 pub(crate) use cut::Revocations;
 pub(crate) use gate::{Gate, Ground, Permit};
+pub(crate) use prefetch::Prefetch;
 pub(crate) use refusal::Refusal;
 
 /// The pull door.
@@ -41,6 +43,7 @@ pub(crate) struct PullDoor {
     upstreams: Arc<Upstreams>,
     decisions: Arc<Decisions>,
     revocations: Revocations,
+    prefetch: Prefetch,
     metrics: Arc<Metrics>,
 }
 
@@ -103,9 +106,10 @@ impl PullDoor {
         upstreams: Arc<Upstreams>,
         decisions: Arc<Decisions>,
         revocations: Revocations,
+        prefetch: Prefetch,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { gate, content, upstreams, decisions, revocations, metrics }
+        Self { gate, content, upstreams, decisions, revocations, prefetch, metrics }
     }
 
     /// Answers one request. Dropping the future ends nothing that others wait for.
@@ -211,6 +215,9 @@ impl PullDoor {
         let permit = self.gate.manifest(&pull.place, version, &known).await?;
         // Links that nobody used leave in time, and this client is about to use them.
         self.content.link(&pull.place, &known).await;
+        if !pull.head && self.content.pulled(&known) {
+            self.prefetch.begin(&self.gate, &self.content, &pull.place, &known);
+        }
         let source = if source == Source::Memory { permit.source() } else { source };
         let reason = respond::reason(&permit);
         let mut response = respond::manifest(pull, &known, permit, source, self.gate.no_match());

@@ -79,7 +79,7 @@ struct Target {
 
 /// How the gateway is reached.
 #[derive(Args, Debug)]
-struct Reached {
+pub(super) struct Reached {
     /// The configuration of the gateway, which says where its socket is. Without it the default one is tried.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -156,7 +156,12 @@ fn purge(arguments: &Purge) -> anyhow::Result<Answer> {
 
 impl Reached {
     /// The gateway's answer, where it is one of JSON.
-    fn ask(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<(StatusCode, Value)> {
+    pub(super) fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<(StatusCode, Value)> {
         let client = match (&self.address, &self.token_file) {
             (Some(address), Some(file)) => {
                 let token =

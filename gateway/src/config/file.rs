@@ -295,7 +295,13 @@ impl wire::Storage {
             }
         };
         let limit = self.limit.map(|limit| parsed::<bytesize::ByteSize>("storage.limit", &limit));
-        Ok(Storage { path, limit: limit.transpose()?.map(|limit| limit.as_u64()) })
+        let prefetch = self.prefetch.iter().enumerate();
+        let prefetch = prefetch.map(|(index, text)| parsed(&format!("storage.prefetch[{index}]"), text));
+        Ok(Storage {
+            path,
+            limit: limit.transpose()?.map(|limit| limit.as_u64()),
+            prefetch: prefetch.collect::<Result<_, _>>()?,
+        })
     }
 }
 

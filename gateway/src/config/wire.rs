@@ -91,6 +91,7 @@ pub(super) struct Tls {
 pub(super) struct Storage {
     pub(super) path: Option<PathBuf>,
     pub(super) limit: Option<String>,
+    pub(super) prefetch: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]

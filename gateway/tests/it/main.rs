@@ -3,6 +3,7 @@
 
 mod admission;
 mod architecture;
+mod blobs;
 mod cache;
 mod cli;
 mod documents;
