@@ -2,6 +2,7 @@
 
 mod cloud;
 mod file;
+mod objects;
 mod platform;
 mod redis;
 mod secrets;
@@ -19,6 +20,7 @@ use policies::NoMatch;
 pub use crate::hostname::{Hostname, InvalidHostname};
 pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
+pub use objects::{Cloud, Objects};
 pub use platform::{InvalidPlatform, Platform};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
@@ -129,6 +131,8 @@ pub struct Storage {
     pub limit: Option<u64>,
     /// The platforms whose images are fetched whole once their manifest was allowed; none is without.
     pub prefetch: Vec<Platform>,
+    /// The object store that replicas share bytes through, if there is one.
+    pub objects: Option<Objects>,
 }
 
 /// Whom to trust.
