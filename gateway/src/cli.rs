@@ -7,10 +7,12 @@ mod mirror_lint;
 mod object;
 mod policy;
 mod policy_test;
+mod reached;
 mod serve;
 mod verify;
 mod verify_bundle;
 mod webhooks;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,6 +89,8 @@ enum Command {
     /// Look at what a gateway that runs remembers, and have it forgotten, at every replica.
     #[command(subcommand)]
     Cache(cache::Cache),
+    /// Tell why a gateway that runs said what it said: by the name of a decision, of an object or of an image.
+    Why(why::Why),
     /// Write the configuration of nodes that leaves them no way but through the gateway.
     #[command(subcommand)]
     MirrorConfig(mirror_config::MirrorConfig),
@@ -139,6 +143,7 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
         Command::Cache(command) => cache::cache(&command),
+        Command::Why(arguments) => why::why(&arguments),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
         Command::Crds => {

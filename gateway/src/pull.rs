@@ -23,9 +23,10 @@ use crate::decision::{Decision, Decisions};
 use crate::hostname::Hostname;
 use crate::metrics::Metrics;
 use crate::place::{Place, Upstreams};
+use crate::records::{self, Came, Records, kept};
 use crate::reply::{Body, whole};
 use crate::tags::Resolved;
-use crate::verdicts::Source;
+use crate::verdicts::{Ruling, Source};
 
 use self::query::Query;
 pub(crate) use cut::Revocations;
@@ -38,6 +39,7 @@ pub(crate) struct PullDoor {
     content: Arc<Content>,
     upstreams: Arc<Upstreams>,
     decisions: Arc<Decisions>,
+    records: Arc<Records>,
     revocations: Revocations,
     metrics: Arc<Metrics>,
 }
@@ -60,6 +62,17 @@ struct Outcome {
     kind: Kind,
     reason: &'static str,
     source: Option<Source>,
+    /// What came of the image, where policies were asked about one.
+    came: Option<Came>,
+}
+
+/// What is answered with content.
+struct Answered {
+    response: Response<Body>,
+    reason: &'static str,
+    source: Source,
+    /// What was said of the image, where policies were asked about one.
+    ruling: Option<Ruling>,
 }
 
 /// What was asked for.
@@ -100,20 +113,24 @@ impl PullDoor {
         content: Arc<Content>,
         upstreams: Arc<Upstreams>,
         decisions: Arc<Decisions>,
+        records: Arc<Records>,
         revocations: Revocations,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { gate, content, upstreams, decisions, revocations, metrics }
+        Self { gate, content, upstreams, decisions, records, revocations, metrics }
     }
 
     /// Answers one request. Dropping the future ends nothing that others wait for.
     pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let started = Instant::now();
         let decision = self.decisions.next();
-        let outcome = self.outcome(request, decision).await;
+        let mut outcome = self.outcome(request, decision).await;
         let status = outcome.response.status();
         self.metrics.pulled(outcome.kind, status, outcome.source, started.elapsed());
         log(request, &outcome, decision, started);
+        if let Some(came) = outcome.came.take() {
+            self.records.keep(record(request, status, decision, came, started));
+        }
         outcome.response
     }
 
@@ -123,6 +140,7 @@ impl PullDoor {
             kind,
             reason: refusal.reason(),
             source: None,
+            came: refusal.came(),
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return refused(Kind::Other, &Refusal::Method);
@@ -133,7 +151,8 @@ impl PullDoor {
         };
         let (kind, name) = match &endpoint {
             Endpoint::Base => {
-                return Outcome { response: base(), kind: Kind::Base, reason: "base", source: None };
+                let response = base();
+                return Outcome { response, kind: Kind::Base, reason: "base", source: None, came: None };
             }
             Endpoint::Manifest(name, _) => (Kind::Manifest, name),
             Endpoint::Blob(name, _) => (Kind::Blob, name),
@@ -145,7 +164,9 @@ impl PullDoor {
             Err(refusal) => Err(refusal),
         };
         match answered {
-            Ok((response, reason, source)) => Outcome { response, kind, reason, source: Some(source) },
+            Ok(Answered { response, reason, source, ruling }) => {
+                Outcome { response, kind, reason, source: Some(source), came: ruling.map(Came::Ruled) }
+            }
             Err(refusal) => refused(kind, &refusal),
         }
     }
@@ -171,27 +192,20 @@ impl PullDoor {
         })
     }
 
-    async fn content(
-        &self,
-        pull: &Pull<'_>,
-        endpoint: &Endpoint,
-    ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
-        match endpoint {
-            Endpoint::Manifest(_, version) => self.manifest(pull, version).await,
-            Endpoint::Blob(_, digest) => self.blob(pull, *digest).await,
+    async fn content(&self, pull: &Pull<'_>, endpoint: &Endpoint) -> Result<Answered, Refusal> {
+        let (response, reason, source) = match endpoint {
+            Endpoint::Manifest(_, version) => return self.manifest(pull, version).await,
+            Endpoint::Blob(_, digest) => self.blob(pull, *digest).await?,
             Endpoint::Referrers(_, digest) => {
-                Ok((self.referrers(pull, *digest).await?, "list", Source::Registry))
+                (self.referrers(pull, *digest).await?, "list", Source::Registry)
             }
-            Endpoint::Tags(_) => Ok((self.tags(pull).await?, "list", Source::Registry)),
-            Endpoint::Base => Ok((base(), "base", Source::Memory)),
-        }
+            Endpoint::Tags(_) => (self.tags(pull).await?, "list", Source::Registry),
+            Endpoint::Base => (base(), "base", Source::Memory),
+        };
+        Ok(Answered { response, reason, source, ruling: None })
     }
 
-    async fn manifest(
-        &self,
-        pull: &Pull<'_>,
-        version: &TagOrDigest,
-    ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
+    async fn manifest(&self, pull: &Pull<'_>, version: &TagOrDigest) -> Result<Answered, Refusal> {
         let resolved = match version {
             TagOrDigest::Digest(digest) => Resolved { digest: *digest, stale: None },
             TagOrDigest::Tag(tag) => self.content.resolve(&pull.place, tag).await?,
@@ -208,12 +222,12 @@ impl PullDoor {
         // Links that nobody used leave in time, and this client is about to use them.
         self.content.link(&pull.place, &known).await;
         let source = if source == Source::Memory { permit.source() } else { source };
-        let reason = respond::reason(&permit);
+        let (reason, ruling) = (respond::reason(&permit), permit.ruling().cloned());
         let mut response = respond::manifest(pull, &known, permit, source, self.gate.no_match());
         if let Some(age) = resolved.stale {
             respond::mark_stale(&mut response, age);
         }
-        Ok((response, reason, source))
+        Ok(Answered { response, reason, source, ruling })
     }
 
     async fn known(&self, pull: &Pull<'_>, digest: Digest) -> Result<(Arc<Known>, Source), ContentError> {
@@ -230,6 +244,39 @@ fn base() -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
     response
+}
+
+/// What there is to keep of a decision.
+fn record<B>(
+    request: &Request<B>,
+    status: StatusCode,
+    id: Decision,
+    came: Came,
+    started: Instant,
+) -> records::Record {
+    let outcome = match &came {
+        Came::Ruled(ruling) if ruling.allows() => records::Outcome::Allowed,
+        Came::Ruled(_) | Came::Refused => records::Outcome::Denied,
+        Came::Undecided { .. } => records::Outcome::Undecided,
+    };
+    let (path, took) = (kept(request.uri().path()), started.elapsed());
+    let asked = path.to_string();
+    let pull = records::Pull {
+        method: request.method().clone(),
+        path,
+        query: request.uri().query().map(kept).unwrap_or_default(),
+        status: status.as_u16(),
+    };
+    records::Record {
+        id,
+        at: crate::clock::now(),
+        took,
+        asked: records::Asked::Pull(pull),
+        outcome,
+        observed: false,
+        message: None,
+        images: vec![records::Image { path: String::new(), asked, took, came }],
+    }
 }
 
 /// One event a request.
