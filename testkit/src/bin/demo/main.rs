@@ -140,8 +140,7 @@ fn prologue(gateway: &Gateway) -> String {
 /// One scene and how it ended, on a line or two.
 fn told(scene: &Scene, given: &Given) -> String {
     let (sign, color) = if given.allowed { ("✓ allowed", "32") } else { ("✗ denied ", "31") };
-    let sign =
-        if std::io::stdout().is_terminal() { format!("\x1b[{color}m{sign}\x1b[0m") } else { sign.to_owned() };
+    let sign = if std::io::stdout().is_terminal() { format!("\x1b[{color}m{sign}\x1b[0m") } else { sign.to_owned() };
     let act = if matches!(scene.act, Act::Pull) { "pull  " } else { "review" };
     let mut told = format!("{sign}  {act}  {:<36} {:>8.1?}  {}", scene.image, given.took, given.source);
     for why in &given.why {
