@@ -97,7 +97,7 @@ class Stage:
         redis = self.run(Process, ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.work)],
                          self.work / "redis.log", "Ready to accept connections")
         key = self.work / "seal.key"
-        key.write_text(os.urandom(32).hex())
+        key.write_bytes(os.urandom(32))
         key.chmod(0o600)
         more = f"cache: {{redis: {{url: 'redis://127.0.0.1:{port}', sealKeys: [{key}]}}}}\n"
         return self.start_gateway("shared", (15001, 18444, 19091), more), redis

@@ -79,10 +79,12 @@ impl Admin {
     {
         let Operated { access, memory, decided } = &self.operated;
         match request.uri().path() {
-            operation::CACHE | operation::PURGE => match access.check(via, request.headers()) {
-                Ok(operator) => operation::answer(memory, operator, request).await,
-                Err(refused) => refused,
-            },
+            operation::CACHE | operation::PURGE | operation::STORAGE => {
+                match access.check(via, request.headers()) {
+                    Ok(operator) => operation::answer(memory, operator, request).await,
+                    Err(refused) => refused,
+                }
+            }
             decisions::DECISIONS | decisions::DISAGREEMENTS => match access.check(via, request.headers()) {
                 Ok(operator) => decided.answer(operator, &request),
                 Err(refused) => refused,

@@ -20,6 +20,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use crate::app::Core;
 use crate::config::{self, Mutate};
@@ -29,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::place::Upstreams;
 use crate::records::{self, Asked, Outcome, Record, Records, kept};
 use crate::reply::{Body, text, whole};
+use crate::telemetry;
 use crate::verdicts::Verdicts;
 
 pub(crate) use images::POD_SPEC;
@@ -159,6 +161,7 @@ impl AdmissionDoor {
             self.metrics.shed("unread");
             return text(StatusCode::SERVICE_UNAVAILABLE, "more reviews arrive than can be read");
         };
+        let span = telemetry::request(request.headers(), act.as_str());
         let deadline = started + timeout(request.uri().query()).saturating_sub(MARGIN);
         let body = match tokio::time::timeout_at(deadline.into(), read(request.into_body())).await {
             Ok(Ok(body)) => body,
@@ -177,7 +180,12 @@ impl AdmissionDoor {
             };
         }
         match AdmissionRequest::parse(&body) {
-            Ok(question) => json(self.review(act, &question, started, deadline).await.encode()),
+            Ok(question) => {
+                let review = self.review(act, &question, started, deadline);
+                let answer = review.instrument(span.clone()).await;
+                span.record("decision", answer.decision());
+                json(answer.encode())
+            }
             Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
         }
     }

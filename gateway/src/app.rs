@@ -25,10 +25,10 @@ use crate::fleet::Fleet;
 use crate::kubernetes::Cluster;
 use crate::listen::Door;
 use crate::material::Materials;
-use crate::memory::Memory;
+use crate::memory::{Memory, usage};
 use crate::metrics::{self, Metrics};
 use crate::place::Upstreams;
-use crate::pull::{Gate, PullDoor};
+use crate::pull::{Gate, Prefetch, PullDoor};
 use crate::records::{Audit, Records};
 use crate::remote::RemoteFiles;
 use crate::renewals::Renewals;
@@ -226,8 +226,10 @@ impl App {
             core.cluster.clone(),
             handle,
             figures,
-            Operated { access, memory, decided },
+            Operated { access, memory: memory.clone(), decided },
         ));
+        let counting = usage::count_now_and_then(memory.clone(), until(stopped.clone()));
+        app.tasks.push(tokio::spawn(counting));
         for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();
             app.open(door, stopped.clone(), move |request| {
@@ -288,6 +290,7 @@ impl App {
             decisions.clone(),
             records.clone(),
             core.revocations.subscribe(),
+            Prefetch::new(config.storage.prefetch.clone()),
             core.metrics.clone(),
         ));
         self.open(door, stopped, move |request| {

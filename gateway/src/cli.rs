@@ -9,6 +9,7 @@ mod policy;
 mod policy_test;
 mod reached;
 mod serve;
+mod storage;
 mod verify;
 mod verify_bundle;
 mod webhooks;
@@ -91,6 +92,9 @@ enum Command {
     Cache(cache::Cache),
     /// Tell why a gateway that runs said what it said: by the name of a decision, of an object or of an image.
     Why(why::Why),
+    /// Look through the bytes that a gateway keeps.
+    #[command(subcommand)]
+    Storage(storage::Storage),
     /// Write the configuration of nodes that leaves them no way but through the gateway.
     #[command(subcommand)]
     MirrorConfig(mirror_config::MirrorConfig),
@@ -144,6 +148,7 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
         Command::Cache(command) => cache::cache(&command),
         Command::Why(arguments) => why::why(&arguments),
+        Command::Storage(command) => storage::storage(&command),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
         Command::Crds => {

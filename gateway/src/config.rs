@@ -3,6 +3,7 @@
 mod cloud;
 mod file;
 mod kinds;
+mod platform;
 mod redis;
 mod secrets;
 mod upstream;
@@ -21,6 +22,7 @@ pub use crate::hostname::{Hostname, InvalidHostname};
 pub use crate::records::Format as AuditFormat;
 pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
+pub use platform::{InvalidPlatform, Platform};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
 pub(crate) use secrets::short_secret;
@@ -50,6 +52,8 @@ pub struct Config {
     pub audit: Audit,
     /// How to log.
     pub log: Log,
+    /// Where spans are sent, if anywhere.
+    pub traces: Option<Traces>,
     /// How long it is believed that an image has no signature, or none that helps, in whole seconds. No key of the file
     /// sets it: shorter would ask registries for nothing, and longer makes those wait who have signed.
     pub denials: Duration,
@@ -168,6 +172,8 @@ pub struct Storage {
     pub path: PathBuf,
     /// The most bytes of content that are kept in it; unbounded without.
     pub limit: Option<u64>,
+    /// The platforms whose images are fetched whole once their manifest was allowed; none is without.
+    pub prefetch: Vec<Platform>,
 }
 
 /// Whom to trust.
@@ -238,6 +244,15 @@ pub struct Log {
     pub format: LogFormat,
     /// What to log, as a filter of the `tracing` crate: `info`, `warn,gateway=debug`.
     pub level: String,
+}
+
+/// Where spans are sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traces {
+    /// The collector's address for traces, which speaks OTLP over HTTP.
+    pub endpoint: Url,
+    /// How many of the requests are traced whose senders do not say, from 0 to 1.
+    pub share: f64,
 }
 
 /// The form of a log line.

@@ -21,6 +21,7 @@ mod material;
 mod memory;
 mod metrics;
 mod mirror;
+mod phase;
 mod place;
 mod pull;
 mod records;

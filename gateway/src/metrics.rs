@@ -11,6 +11,7 @@ use policies::{Facts, Finding, PolicySet, Verdict};
 use crate::admission::{Act, Passing};
 use crate::kubernetes::Standing;
 use crate::material::MaterialList;
+use crate::phase;
 use crate::place::Unrouted;
 use crate::pull::Kind;
 use crate::records::Outcome;
@@ -261,6 +262,7 @@ pub(crate) fn resealed(outcome: &'static str) {
 }
 
 fn describe() {
+    phase::describe();
     describe_counter!("countersign_seal_key_reloads_total", "Times that changed seal keys were read");
     describe_histogram!(
         "countersign_pull_seconds",

@@ -99,6 +99,12 @@ impl Upstreams {
         is_reserved(&name.repository) || (!self.canaries.is_empty() && self.canaries.contains(name))
     }
 
+    /// The name of each upstream.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &Host> {
+        let is_alias = |name: &Host, upstream: &Upstream| name != upstream.host();
+        self.by_name.iter().filter(move |(name, upstream)| !is_alias(name, upstream)).map(|(name, _)| name)
+    }
+
     /// The upstream of this name, if there is one.
     pub fn find(&self, host: &Host) -> Option<&Arc<Upstream>> {
         self.by_name.get(host)

@@ -5,6 +5,7 @@ mod blob;
 mod conditional;
 mod cut;
 mod gate;
+mod prefetch;
 mod query;
 mod range;
 mod referrers;
@@ -17,6 +18,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use oci::{Digest, Endpoint, Repository, TagOrDigest};
+use tracing::Instrument as _;
 
 use crate::content::{Content, ContentError, Known};
 use crate::decision::{Decision, Decisions};
@@ -26,11 +28,13 @@ use crate::place::{Place, Upstreams};
 use crate::records::{self, Came, Records, kept};
 use crate::reply::{Body, whole};
 use crate::tags::Resolved;
+use crate::telemetry;
 use crate::verdicts::{Ruling, Source};
 
 use self::query::Query;
 pub(crate) use cut::Revocations;
 pub(crate) use gate::{Gate, Ground, Permit};
+pub(crate) use prefetch::Prefetch;
 pub(crate) use refusal::Refusal;
 
 /// The pull door.
@@ -41,6 +45,7 @@ pub(crate) struct PullDoor {
     decisions: Arc<Decisions>,
     records: Arc<Records>,
     revocations: Revocations,
+    prefetch: Prefetch,
     metrics: Arc<Metrics>,
 }
 
@@ -115,17 +120,20 @@ impl PullDoor {
         decisions: Arc<Decisions>,
         records: Arc<Records>,
         revocations: Revocations,
+        prefetch: Prefetch,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { gate, content, upstreams, decisions, records, revocations, metrics }
+        Self { gate, content, upstreams, decisions, records, revocations, prefetch, metrics }
     }
 
     /// Answers one request. Dropping the future ends nothing that others wait for.
     pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let started = Instant::now();
         let decision = self.decisions.next();
-        let mut outcome = self.outcome(request, decision).await;
+        let span = telemetry::request(request.headers(), "pull");
+        let mut outcome = self.outcome(request, decision).instrument(span.clone()).await;
         let status = outcome.response.status();
+        span.record("decision", tracing::field::display(decision)).record("status", status.as_u16());
         self.metrics.pulled(outcome.kind, status, outcome.source, started.elapsed());
         log(request, &outcome, decision, started);
         if let Some(came) = outcome.came.take() {
@@ -221,6 +229,9 @@ impl PullDoor {
         let permit = self.gate.manifest(&pull.place, version, &known).await?;
         // Links that nobody used leave in time, and this client is about to use them.
         self.content.link(&pull.place, &known).await;
+        if !pull.head && self.content.pulled(&known) {
+            self.prefetch.begin(&self.gate, &self.content, &pull.place, &known);
+        }
         let source = if source == Source::Memory { permit.source() } else { source };
         let (reason, ruling) = (respond::reason(&permit), permit.ruling().cloned());
         let mut response = respond::manifest(pull, &known, permit, source, self.gate.no_match());

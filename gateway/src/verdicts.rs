@@ -34,6 +34,7 @@ use crate::cue::Cue;
 use crate::fleet::Fleet;
 use crate::material::{Demand, Materials};
 use crate::metrics::Metrics;
+use crate::phase::Phase;
 use crate::place::Upstreams;
 use crate::renewals::Renewals;
 use crate::rules::Rules;
@@ -282,7 +283,8 @@ impl Verdicts {
         lookups: &mut Arc<Lookups>,
     ) -> Result<Judgement, Gap> {
         for _ in 0..ROUNDS {
-            match self.sit(question, &gathered.evidence, lookups).await? {
+            let sitting = Phase::Judge.time(self.sit(question, &gathered.evidence, lookups));
+            match Phase::Judge.wait(sitting).await? {
                 Ok(judgement) => return Ok(judgement),
                 Err(Unjudged::Exceeded { policy, limit }) => {
                     return Err(Undecided::Program(format!("of policy {policy}: {limit}")).into());

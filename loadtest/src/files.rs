@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use bytes::Bytes;
 use oci::Digest;
 use serde_json::{Value, json};
 use testkit::policy::POLICY;
@@ -35,6 +36,21 @@ pub(crate) fn write(
 }
 
 /// A review of a Pod with these images, of the usual six kilobytes.
+/// Writes what a comparison with other servers is made of: the layers as files, each with the path of its image and its
+/// own, and where the origin is.
+pub(crate) fn write_layers(directory: &Path, origin: &str, layers: &[(Digest, Bytes)]) -> anyhow::Result<()> {
+    let files = directory.join("layers");
+    std::fs::create_dir_all(&files)?;
+    std::fs::write(directory.join("origin"), format!("{origin}\n"))?;
+    for (image, layer) in layers {
+        let name = format!("{}MiB", layer.len() / 1024 / 1024);
+        std::fs::write(files.join(&name), layer)?;
+        let paths = format!("/acme/app/manifests/{image}\n/acme/app/blobs/{}\n", Digest::of(layer));
+        std::fs::write(directory.join(name), paths)?;
+    }
+    Ok(())
+}
+
 fn review(digests: &[Digest]) -> Value {
     let more = padding();
     let containers: Vec<Value> = digests

@@ -16,6 +16,9 @@ use crate::undecided::with_causes;
 /// `GET /cache?image=…` or `?digest=…`, or without either how much is remembered.
 pub(super) const CACHE: &str = "/cache";
 
+/// `GET /storage`: what is kept, and whose it is.
+pub(super) const STORAGE: &str = "/storage";
+
 /// `POST /purge` of one of `{"image": …}`, `{"digest": …}`, `{"tenant": …}` and `{"all": true}`, and `"bytes": true`.
 pub(super) const PURGE: &str = "/purge";
 
@@ -44,7 +47,8 @@ where
     let answered = match (request.uri().path(), request.method()) {
         (CACHE, &Method::GET) => look(memory, request.uri().query().unwrap_or_default()).await,
         (PURGE, &Method::POST) => purge(memory, request.into_body()).await,
-        (CACHE, _) => Err((StatusCode::METHOD_NOT_ALLOWED, "only GET".to_owned())),
+        (STORAGE, &Method::GET) => Ok(json(StatusCode::OK, &memory.usage().await)),
+        (CACHE | STORAGE, _) => Err((StatusCode::METHOD_NOT_ALLOWED, "only GET".to_owned())),
         (_, _) => Err((StatusCode::METHOD_NOT_ALLOWED, "only POST".to_owned())),
     };
     answered.unwrap_or_else(|(status, why)| text(status, why))

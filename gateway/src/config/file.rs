@@ -15,7 +15,7 @@ use upstream::Url;
 
 use super::{
     Admin, Admission, Audit, AuditFile, AuditFormat, Config, DENIALS, Kubernetes, Log, LogFormat, Mutate,
-    Policies, Registry, Storage, TlsFiles, Trust, TrustSource, TufSource, Upstream, kinds, wire,
+    Policies, Registry, Storage, TlsFiles, Traces, Trust, TrustSource, TufSource, Upstream, kinds, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -133,6 +133,17 @@ pub(super) fn duration(key: &str, text: &str) -> Result<Duration, ConfigError> {
     Duration::try_from(duration).map_err(|_| wrong(key, format!("{text:?}: must not be negative")))
 }
 
+impl wire::Traces {
+    fn into_traces(self) -> Result<Traces, ConfigError> {
+        let endpoint = parsed("traces.endpoint", &self.endpoint)?;
+        if (0.0..=1.0).contains(&self.share) {
+            Ok(Traces { endpoint, share: self.share })
+        } else {
+            Err(wrong("traces.share", "must be from 0 to 1"))
+        }
+    }
+}
+
 impl wire::File {
     fn into_config(self, state_home: Option<&Path>) -> Result<Config, ConfigError> {
         let upstreams = self.upstreams.map_or_else(well_known, Ok)?;
@@ -154,6 +165,7 @@ impl wire::File {
             upstreams,
             audit: self.audit.into_audit()?,
             log: Log { format: self.log.format.into(), level: self.log.level },
+            traces: self.traces.map(wire::Traces::into_traces).transpose()?,
             denials: DENIALS,
         };
         match &config.registry.default_upstream {
@@ -319,7 +331,13 @@ impl wire::Storage {
             }
         };
         let limit = self.limit.map(|limit| parsed::<bytesize::ByteSize>("storage.limit", &limit));
-        Ok(Storage { path, limit: limit.transpose()?.map(|limit| limit.as_u64()) })
+        let prefetch = self.prefetch.iter().enumerate();
+        let prefetch = prefetch.map(|(index, text)| parsed(&format!("storage.prefetch[{index}]"), text));
+        Ok(Storage {
+            path,
+            limit: limit.transpose()?.map(|limit| limit.as_u64()),
+            prefetch: prefetch.collect::<Result<_, _>>()?,
+        })
     }
 }
 

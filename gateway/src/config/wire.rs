@@ -35,6 +35,7 @@ pub(super) struct File {
     pub(super) audit: Audit,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) log: Log,
+    pub(super) traces: Option<Traces>,
 }
 
 /// A section all of whose keys are commented out is an empty one.
@@ -129,6 +130,7 @@ pub(super) struct Tls {
 pub(super) struct Storage {
     pub(super) path: Option<PathBuf>,
     pub(super) limit: Option<String>,
+    pub(super) prefetch: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -220,6 +222,21 @@ pub(super) struct Cue {
 pub(super) struct Log {
     pub(super) format: LogFormat,
     pub(super) level: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Traces {
+    pub(super) endpoint: String,
+    #[serde(default = "Traces::share")]
+    pub(super) share: f64,
+}
+
+impl Traces {
+    /// Enough to see where time goes, and too little to cost any.
+    fn share() -> f64 {
+        0.01
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]

@@ -299,9 +299,7 @@ fn content(error: &ContentError) -> Answer {
             "manifest-invalid",
             format!("the upstream sent a manifest that is refused: {error}"),
         ),
-        ContentError::Disk(_) | ContentError::Lost => {
-            Answer::unavailable("internal", error.to_string(), None)
-        }
+        ContentError::Lost => Answer::unavailable("internal", error.to_string(), None),
     }
 }
 
@@ -335,9 +333,19 @@ fn fetch(error: &FetchError, not_found: ErrorCode, what: &str) -> Answer {
 }
 
 fn blob(error: &cache::FillError) -> Answer {
-    match error.source_as::<FetchError>() {
-        Some(error) => fetch(error, ErrorCode::BlobUnknown, "blob"),
-        None => Answer::new(
+    use cache::FillError;
+
+    if let Some(error) = error.source_as::<FetchError>() {
+        return fetch(error, ErrorCode::BlobUnknown, "blob");
+    }
+    match error {
+        FillError::Disk(_) | FillError::Changed | FillError::Lost => {
+            Answer::unavailable("internal", error.to_string(), None)
+        }
+        FillError::Source(_)
+        | FillError::WrongContent(_)
+        | FillError::TooShort { .. }
+        | FillError::TooLong { .. } => Answer::new(
             StatusCode::BAD_GATEWAY,
             ErrorCode::BlobUnknown,
             "blob-refused",

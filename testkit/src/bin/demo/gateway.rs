@@ -23,6 +23,7 @@ pub(crate) struct Gateway {
     pub(crate) admission: SocketAddr,
     /// Its pages and metrics.
     pub(crate) admin: SocketAddr,
+    token: String,
     program: PathBuf,
     configuration: PathBuf,
     authority: PathBuf,
@@ -38,7 +39,10 @@ impl Gateway {
         };
         let [registry, admission, admin] = [0, 0, admin].map(free);
         let (registry, admission, admin) = (registry?, admission?, admin?);
-        let configuration = stage.configure(registry.port(), admission.port(), admin.port())?;
+        let mut random = [0; 16];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| anyhow::anyhow!("the system gives nothing random"))?;
+        let token = hex::encode(random);
+        let configuration = stage.configure(registry.port(), admission.port(), admin.port(), &token)?;
         let mut process = Command::new(&program)
             .arg("serve")
             .arg("--config")
@@ -62,12 +66,17 @@ impl Gateway {
         // Whatever more it says is read, lest it waits for a reader.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let authority = stage.webhook_authority();
-        Ok(Self { registry, admission, admin, program, configuration, authority, process })
+        Ok(Self { registry, admission, admin, token, program, configuration, authority, process })
     }
 
     /// A client of its doors.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         Client::new(self.registry, self.admission, &self.authority)
+    }
+
+    /// Its page, with what has to be shown there.
+    pub(crate) fn page(&self) -> String {
+        format!("http://operator:{}@{}/", self.token, self.admin)
     }
 
     /// The command that shows what it remembers of an image.

@@ -126,11 +126,11 @@ impl Tally {
 
 /// What there is to look at meanwhile.
 fn prologue(gateway: &Gateway) -> String {
-    let (registry, admin) = (gateway.registry, gateway.admin);
+    let (registry, admin, page) = (gateway.registry, gateway.admin, gateway.page());
     format!(
         "\nIt is ready. While the scenes below play, in a browser or another terminal:\n\n  \
-           http://{admin}/                                     what is denied and why, policies, health\n  \
-           curl http://{admin}/metrics                         what is counted\n  \
+           {page}\n  \
+           curl http://{admin}/metrics\n  \
            curl -i http://{registry}/v2/registry.example/acme/app/manifests/v1\n  \
            {}\n\nCtrl-C ends it, and leaves nothing behind.\n",
         gateway.inspect()
@@ -140,7 +140,8 @@ fn prologue(gateway: &Gateway) -> String {
 /// One scene and how it ended, on a line or two.
 fn told(scene: &Scene, given: &Given) -> String {
     let (sign, color) = if given.allowed { ("✓ allowed", "32") } else { ("✗ denied ", "31") };
-    let sign = if std::io::stdout().is_terminal() { format!("\x1b[{color}m{sign}\x1b[0m") } else { sign.to_owned() };
+    let sign =
+        if std::io::stdout().is_terminal() { format!("\x1b[{color}m{sign}\x1b[0m") } else { sign.to_owned() };
     let act = if matches!(scene.act, Act::Pull) { "pull  " } else { "review" };
     let mut told = format!("{sign}  {act}  {:<36} {:>8.1?}  {}", scene.image, given.took, given.source);
     for why in &given.why {

@@ -72,7 +72,13 @@ pub(crate) const SCENES: &[Scene] = &[
         true,
         Some("Its policy only warns, until its team has learnt to sign."),
     ),
-    Scene { act: Act::Review, image: LATE, allowed: Some(false), rounds: 0..=0, news: Some("Not signed yet.") },
+    Scene {
+        act: Act::Review,
+        image: LATE,
+        allowed: Some(false),
+        rounds: 0..=0,
+        news: Some("Not signed yet."),
+    },
     Scene {
         act: Act::Sign,
         image: LATE,

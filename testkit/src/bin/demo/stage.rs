@@ -71,14 +71,22 @@ impl Stage {
         self.registry.put_manifest(repository, Some(&tag), media_type, signatures.manifest);
     }
 
-    /// Writes the configuration of a gateway with doors at these ports, and returns where it is.
-    pub(crate) fn configure(&self, registry: u16, admission: u16, admin: u16) -> anyhow::Result<PathBuf> {
+    /// Writes the configuration of a gateway with doors at these ports, and returns where it is. Who shows the token may
+    /// look at its page.
+    pub(crate) fn configure(
+        &self,
+        registry: u16,
+        admission: u16,
+        admin: u16,
+        token: &str,
+    ) -> anyhow::Result<PathBuf> {
+        std::fs::write(self.directory.join("admin.token"), token)?;
         let (at, origin) = (self.directory.display(), self.registry.url());
         let path = self.directory.join("countersign.yaml");
         let text = format!(
             "registry: {{listen: '127.0.0.1:{registry}', noMatch: deny}}\n\
              admission: {{listen: '127.0.0.1:{admission}'}}\n\
-             admin: {{listen: '127.0.0.1:{admin}'}}\n\
+             admin: {{listen: '127.0.0.1:{admin}', tokenFile: {at}/admin.token}}\n\
              storage: {{path: {at}/storage}}\n\
              trust: {{root: {{file: {at}/trusted_root.json}}}}\n\
              policies: {{directory: {at}/policies}}\n\
