@@ -157,11 +157,11 @@ impl AdmissionDoor {
         if !is_json(request.headers().get(header::CONTENT_TYPE)) {
             return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a review is sent as application/json");
         }
-        let span = telemetry::request(request.headers(), act.as_str());
         let Ok(_arrived) = self.arrived.try_acquire() else {
             self.metrics.shed("unread");
             return text(StatusCode::SERVICE_UNAVAILABLE, "more reviews arrive than can be read");
         };
+        let span = telemetry::request(request.headers(), act.as_str());
         let deadline = started + timeout(request.uri().query()).saturating_sub(MARGIN);
         let body = match tokio::time::timeout_at(deadline.into(), read(request.into_body())).await {
             Ok(Ok(body)) => body,
@@ -181,8 +181,10 @@ impl AdmissionDoor {
         }
         match AdmissionRequest::parse(&body) {
             Ok(question) => {
-                let reviewing = self.review(act, &question, started, deadline);
-                json(reviewing.instrument(span).await.encode())
+                let review = self.review(act, &question, started, deadline);
+                let answer = review.instrument(span.clone()).await;
+                span.record("decision", answer.decision());
+                json(answer.encode())
             }
             Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
         }

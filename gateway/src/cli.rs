@@ -90,11 +90,11 @@ enum Command {
     /// Look at what a gateway that runs remembers, and have it forgotten, at every replica.
     #[command(subcommand)]
     Cache(cache::Cache),
+    /// Tell why a gateway that runs said what it said: by the name of a decision, of an object or of an image.
+    Why(why::Why),
     /// Look through the bytes that a gateway keeps.
     #[command(subcommand)]
     Storage(storage::Storage),
-    /// Tell why a gateway that runs said what it said: by the name of a decision, of an object or of an image.
-    Why(why::Why),
     /// Write the configuration of nodes that leaves them no way but through the gateway.
     #[command(subcommand)]
     MirrorConfig(mirror_config::MirrorConfig),
@@ -147,8 +147,8 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
         Command::Cache(command) => cache::cache(&command),
-        Command::Storage(command) => storage::storage(&command),
         Command::Why(arguments) => why::why(&arguments),
+        Command::Storage(command) => storage::storage(&command),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
         Command::Crds => {
