@@ -13,9 +13,9 @@ use oci::Digest;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::admin::{Access, Admin, Readiness, Socket, Via};
+use crate::admin::{Access, Admin, Decided, Operated, Readiness, Socket, Via};
 use crate::admission::AdmissionDoor;
-use crate::config::Config;
+use crate::config::{AuditFile, Config};
 use crate::connect::{self, upstreams};
 use crate::content::Content;
 use crate::cue::Cue;
@@ -29,6 +29,7 @@ use crate::memory::{Memory, usage};
 use crate::metrics::{self, Metrics};
 use crate::place::Upstreams;
 use crate::pull::{Gate, Prefetch, PullDoor};
+use crate::records::{Audit, Records};
 use crate::remote::RemoteFiles;
 use crate::renewals::Renewals;
 use crate::rules::Rules;
@@ -156,6 +157,15 @@ fn cue(config: &Config) -> anyhow::Result<Option<Cue>> {
     config.policies.cue.as_ref().map(start).transpose()
 }
 
+/// Where decisions are kept.
+fn records(config: &Config) -> anyhow::Result<Arc<Records>> {
+    let open = |file: &AuditFile| {
+        Audit::open(&file.path, file.limit, file.format)
+            .map_err(|error| anyhow::anyhow!("audit.path: {}: {error}", file.path.display()))
+    };
+    Ok(Records::new(config.audit.memory, config.audit.file.as_ref().map(open).transpose()?))
+}
+
 fn private_directory(directory: &std::path::Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let mut builder = std::fs::DirBuilder::new();
@@ -205,22 +215,22 @@ impl App {
             shared: core.fleet.as_ref().map(|fleet| fleet.shared().clone()),
             tasks: Vec::new(),
         };
-        let decisions = Arc::new(Decisions::new(process_number()));
-        app.open_registry(registry, &config, &core, &decisions, stopped.clone());
-        app.open_admission(admission, &config, &core, &decisions, stopped.clone());
+        let decided = (Arc::new(Decisions::new(process_number())), records(&config)?);
+        app.open_registry(registry, &config, &core, &decided, stopped.clone());
+        app.open_admission(admission, &config, &core, &decided, stopped.clone());
         let renewals = core.renewals.clone();
         let figures = Figures::new(core.content.clone(), core.verdicts.clone(), app.shared.clone(), renewals);
         let memory = Memory::new(core.content.clone(), core.verdicts.clone(), core.upstreams.clone());
+        let decided = Decided::new(decided.1, core.upstreams.clone());
         let admin_door = Arc::new(Admin::new(
             readiness.clone(),
             core.rules.clone(),
             core.cluster.clone(),
             handle,
             figures,
-            access,
-            memory.clone(),
+            Operated { access, memory: memory.clone(), decided },
         ));
-        let counting = usage::count_now_and_then(memory.clone(), until(stopped.clone()));
+        let counting = usage::count_now_and_then(memory, until(stopped.clone()));
         app.tasks.push(tokio::spawn(counting));
         for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();
@@ -271,7 +281,7 @@ impl App {
         door: Door,
         config: &Config,
         core: &Core,
-        decisions: &Arc<Decisions>,
+        (decisions, records): &(Arc<Decisions>, Arc<Records>),
         stopped: watch::Receiver<bool>,
     ) {
         let gate = Gate::new(core.content.clone(), core.verdicts.clone(), config.registry.no_match);
@@ -280,6 +290,7 @@ impl App {
             core.content.clone(),
             core.upstreams.clone(),
             decisions.clone(),
+            records.clone(),
             core.revocations.subscribe(),
             Prefetch::new(config.storage.prefetch.clone()),
             core.metrics.clone(),
@@ -295,16 +306,14 @@ impl App {
         door: Door,
         config: &Config,
         core: &Core,
-        decisions: &Arc<Decisions>,
+        (decisions, records): &(Arc<Decisions>, Arc<Records>),
         stopped: watch::Receiver<bool>,
     ) {
         let admission = Arc::new(AdmissionDoor::new(
-            core.verdicts.clone(),
-            core.content.clone(),
-            core.upstreams.clone(),
+            core,
             decisions.clone(),
-            core.metrics.clone(),
-            config.admission.mutate,
+            records.clone(),
+            &config.admission,
             config.policies.no_match,
         ));
         self.open(door, stopped, move |request| {

@@ -2,6 +2,7 @@
 
 mod cloud;
 mod file;
+mod kinds;
 mod objects;
 mod platform;
 mod redis;
@@ -17,7 +18,9 @@ use ::upstream::Url;
 use oci::{Host, Name};
 use policies::NoMatch;
 
+pub use crate::field_path::{FieldPath, InvalidFieldPath};
 pub use crate::hostname::{Hostname, InvalidHostname};
+pub use crate::records::Format as AuditFormat;
 pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
 pub use objects::{Cloud, Objects};
@@ -47,6 +50,8 @@ pub struct Config {
     pub policies: Policies,
     /// Where images come from. No other registry is ever asked.
     pub upstreams: Vec<Upstream>,
+    /// Where decisions are kept.
+    pub audit: Audit,
     /// How to log.
     pub log: Log,
     /// Where spans are sent, if anywhere.
@@ -89,6 +94,46 @@ pub struct Admission {
     pub mutate: Mutate,
     /// What the webhook is called in messages, and its configurations in a cluster.
     pub webhook: String,
+    /// Where the images are of objects of kinds that do not come with Kubernetes.
+    pub kinds: Vec<Kind>,
+    /// The gateway's own address, as images name it that are fetched through the gateway. Where `mutate` pins images, it
+    /// makes them name it.
+    pub rewrite: Option<Host>,
+    /// Whether everything is let pass, and what would be said only kept and counted.
+    pub observe: bool,
+    /// How many reviews may be under way at once.
+    pub reviews: u32,
+}
+
+/// A kind of object that makes Pods, and where it names their images.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    /// Its API group.
+    pub group: String,
+    /// Its name, in whichever version.
+    pub kind: String,
+    /// Where images stand. None of these leads to another.
+    pub paths: Vec<FieldPath>,
+}
+
+/// Where decisions are kept.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// How many bytes of them are kept in memory.
+    pub memory: u64,
+    /// The file that all of them are written to, if they are.
+    pub file: Option<AuditFile>,
+}
+
+/// A file that decisions are written to.
+#[derive(Clone, Debug)]
+pub struct AuditFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How large it grows before it is renamed and begun anew.
+    pub limit: u64,
+    /// What its lines are.
+    pub format: AuditFormat,
 }
 
 /// Where health and metrics are served, and where an operator asks and changes what is remembered.

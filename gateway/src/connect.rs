@@ -30,6 +30,9 @@ pub(crate) fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
         upstreams.add(&connected, &upstream.aliases);
         upstreams.call(&connected, &upstream.hostnames);
     }
+    if let Some(own) = &config.admission.rewrite {
+        upstreams.answer_at(own.clone());
+    }
     config.registry.canaries.iter().for_each(|name| upstreams.deny(name));
     Ok(upstreams)
 }

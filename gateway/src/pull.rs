@@ -25,10 +25,11 @@ use crate::decision::{Decision, Decisions};
 use crate::hostname::Hostname;
 use crate::metrics::Metrics;
 use crate::place::{Place, Upstreams};
+use crate::records::{self, Came, Records, kept};
 use crate::reply::{Body, whole};
 use crate::tags::Resolved;
 use crate::telemetry;
-use crate::verdicts::Source;
+use crate::verdicts::{Ruling, Source};
 
 use self::query::Query;
 pub(crate) use cut::Revocations;
@@ -42,6 +43,7 @@ pub(crate) struct PullDoor {
     content: Arc<Content>,
     upstreams: Arc<Upstreams>,
     decisions: Arc<Decisions>,
+    records: Arc<Records>,
     revocations: Revocations,
     prefetch: Prefetch,
     metrics: Arc<Metrics>,
@@ -65,6 +67,17 @@ struct Outcome {
     kind: Kind,
     reason: &'static str,
     source: Option<Source>,
+    /// What came of the image, where policies were asked about one.
+    came: Option<Came>,
+}
+
+/// What is answered with content.
+struct Answered {
+    response: Response<Body>,
+    reason: &'static str,
+    source: Source,
+    /// What was said of the image, where policies were asked about one.
+    ruling: Option<Ruling>,
 }
 
 /// What was asked for.
@@ -105,11 +118,12 @@ impl PullDoor {
         content: Arc<Content>,
         upstreams: Arc<Upstreams>,
         decisions: Arc<Decisions>,
+        records: Arc<Records>,
         revocations: Revocations,
         prefetch: Prefetch,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { gate, content, upstreams, decisions, revocations, prefetch, metrics }
+        Self { gate, content, upstreams, decisions, records, revocations, prefetch, metrics }
     }
 
     /// Answers one request. Dropping the future ends nothing that others wait for.
@@ -117,11 +131,14 @@ impl PullDoor {
         let started = Instant::now();
         let decision = self.decisions.next();
         let span = telemetry::request(request.headers(), "pull");
-        let outcome = self.outcome(request, decision).instrument(span.clone()).await;
+        let mut outcome = self.outcome(request, decision).instrument(span.clone()).await;
         let status = outcome.response.status();
         span.record("decision", tracing::field::display(decision)).record("status", status.as_u16());
         self.metrics.pulled(outcome.kind, status, outcome.source, started.elapsed());
         log(request, &outcome, decision, started);
+        if let Some(came) = outcome.came.take() {
+            self.records.keep(record(request, status, decision, came, started));
+        }
         outcome.response
     }
 
@@ -131,6 +148,7 @@ impl PullDoor {
             kind,
             reason: refusal.reason(),
             source: None,
+            came: refusal.came(),
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return refused(Kind::Other, &Refusal::Method);
@@ -141,7 +159,8 @@ impl PullDoor {
         };
         let (kind, name) = match &endpoint {
             Endpoint::Base => {
-                return Outcome { response: base(), kind: Kind::Base, reason: "base", source: None };
+                let response = base();
+                return Outcome { response, kind: Kind::Base, reason: "base", source: None, came: None };
             }
             Endpoint::Manifest(name, _) => (Kind::Manifest, name),
             Endpoint::Blob(name, _) => (Kind::Blob, name),
@@ -153,7 +172,9 @@ impl PullDoor {
             Err(refusal) => Err(refusal),
         };
         match answered {
-            Ok((response, reason, source)) => Outcome { response, kind, reason, source: Some(source) },
+            Ok(Answered { response, reason, source, ruling }) => {
+                Outcome { response, kind, reason, source: Some(source), came: ruling.map(Came::Ruled) }
+            }
             Err(refusal) => refused(kind, &refusal),
         }
     }
@@ -179,27 +200,20 @@ impl PullDoor {
         })
     }
 
-    async fn content(
-        &self,
-        pull: &Pull<'_>,
-        endpoint: &Endpoint,
-    ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
-        match endpoint {
-            Endpoint::Manifest(_, version) => self.manifest(pull, version).await,
-            Endpoint::Blob(_, digest) => self.blob(pull, *digest).await,
+    async fn content(&self, pull: &Pull<'_>, endpoint: &Endpoint) -> Result<Answered, Refusal> {
+        let (response, reason, source) = match endpoint {
+            Endpoint::Manifest(_, version) => return self.manifest(pull, version).await,
+            Endpoint::Blob(_, digest) => self.blob(pull, *digest).await?,
             Endpoint::Referrers(_, digest) => {
-                Ok((self.referrers(pull, *digest).await?, "list", Source::Registry))
+                (self.referrers(pull, *digest).await?, "list", Source::Registry)
             }
-            Endpoint::Tags(_) => Ok((self.tags(pull).await?, "list", Source::Registry)),
-            Endpoint::Base => Ok((base(), "base", Source::Memory)),
-        }
+            Endpoint::Tags(_) => (self.tags(pull).await?, "list", Source::Registry),
+            Endpoint::Base => (base(), "base", Source::Memory),
+        };
+        Ok(Answered { response, reason, source, ruling: None })
     }
 
-    async fn manifest(
-        &self,
-        pull: &Pull<'_>,
-        version: &TagOrDigest,
-    ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
+    async fn manifest(&self, pull: &Pull<'_>, version: &TagOrDigest) -> Result<Answered, Refusal> {
         let resolved = match version {
             TagOrDigest::Digest(digest) => Resolved { digest: *digest, stale: None },
             TagOrDigest::Tag(tag) => self.content.resolve(&pull.place, tag).await?,
@@ -219,12 +233,12 @@ impl PullDoor {
             self.prefetch.begin(&self.gate, &self.content, &pull.place, &known);
         }
         let source = if source == Source::Memory { permit.source() } else { source };
-        let reason = respond::reason(&permit);
+        let (reason, ruling) = (respond::reason(&permit), permit.ruling().cloned());
         let mut response = respond::manifest(pull, &known, permit, source, self.gate.no_match());
         if let Some(age) = resolved.stale {
             respond::mark_stale(&mut response, age);
         }
-        Ok((response, reason, source))
+        Ok(Answered { response, reason, source, ruling })
     }
 
     async fn known(&self, pull: &Pull<'_>, digest: Digest) -> Result<(Arc<Known>, Source), ContentError> {
@@ -241,6 +255,39 @@ fn base() -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
     response
+}
+
+/// What there is to keep of a decision.
+fn record<B>(
+    request: &Request<B>,
+    status: StatusCode,
+    id: Decision,
+    came: Came,
+    started: Instant,
+) -> records::Record {
+    let outcome = match &came {
+        Came::Ruled(ruling) if ruling.allows() => records::Outcome::Allowed,
+        Came::Ruled(_) | Came::Refused => records::Outcome::Denied,
+        Came::Undecided { .. } => records::Outcome::Undecided,
+    };
+    let (path, took) = (kept(request.uri().path()), started.elapsed());
+    let asked = path.to_string();
+    let pull = records::Pull {
+        method: request.method().clone(),
+        path,
+        query: request.uri().query().map(kept).unwrap_or_default(),
+        status: status.as_u16(),
+    };
+    records::Record {
+        id,
+        at: crate::clock::now(),
+        took,
+        asked: records::Asked::Pull(pull),
+        outcome,
+        observed: false,
+        message: None,
+        images: vec![records::Image { path: String::new(), asked, took, came }],
+    }
 }
 
 /// One event a request.

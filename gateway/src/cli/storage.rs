@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use policies::printable;
 use serde_json::{Value, json};
 
-use super::cache::Reached;
+use super::reached::Reached;
 use super::{Answer, Output, complain, say};
 use crate::config;
 

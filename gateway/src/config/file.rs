@@ -14,8 +14,8 @@ use thiserror::Error;
 use upstream::Url;
 
 use super::{
-    Admin, Admission, Config, DENIALS, Kubernetes, Log, LogFormat, Mutate, Policies, Registry, Storage,
-    TlsFiles, Traces, Trust, TrustSource, TufSource, Upstream, wire,
+    Admin, Admission, Audit, AuditFile, AuditFormat, Config, DENIALS, Kubernetes, Log, LogFormat, Mutate,
+    Policies, Registry, Storage, TlsFiles, Traces, Trust, TrustSource, TufSource, Upstream, kinds, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -163,6 +163,7 @@ impl wire::File {
             trust: self.trust.into_trust()?,
             policies: self.policies.into_policies()?,
             upstreams,
+            audit: self.audit.into_audit()?,
             log: Log { format: self.log.format.into(), level: self.log.level },
             traces: self.traces.map(wire::Traces::into_traces).transpose()?,
             denials: DENIALS,
@@ -171,8 +172,19 @@ impl wire::File {
             Some(host) if !config.upstreams.iter().any(|upstream| upstream.host == *host) => {
                 Err(wrong("registry.defaultUpstream", format!("{host} is none of the upstreams")))
             }
-            _ => Ok(config),
+            _ => rewritten_elsewhere(config),
         }
+    }
+}
+
+/// An address that is an upstream's too would mean two things.
+fn rewritten_elsewhere(config: Config) -> Result<Config, ConfigError> {
+    let is_own = |upstream: &Upstream, own: &Host| upstream.host == *own || upstream.aliases.contains(own);
+    match &config.admission.rewrite {
+        Some(own) if config.upstreams.iter().any(|upstream| is_own(upstream, own)) => {
+            Err(wrong("admission.rewrite.registry", format!("{own} is one of the upstreams")))
+        }
+        _ => Ok(config),
     }
 }
 
@@ -243,7 +255,31 @@ impl wire::Admission {
             tls: self.tls.map(|tls| tls.into_files("admission.tls")).transpose()?,
             mutate: self.mutate.into(),
             webhook: self.webhook,
+            kinds: kinds::read(self.kinds)?,
+            rewrite: self
+                .rewrite
+                .registry
+                .map(|own| parsed("admission.rewrite.registry", &own))
+                .transpose()?,
+            observe: self.observe,
+            reviews: if self.reviews == 0 {
+                return Err(wrong("admission.reviews", "must be 1 or more"));
+            } else {
+                self.reviews
+            },
         })
+    }
+}
+
+impl wire::Audit {
+    fn into_audit(self) -> Result<Audit, ConfigError> {
+        let size = |key: &str, text: &str| Ok(parsed::<bytesize::ByteSize>(key, text)?.as_u64());
+        let (memory, limit) = (size("audit.memory", &self.memory)?, size("audit.limit", &self.limit)?);
+        let format = match self.format {
+            wire::AuditFormat::Json => AuditFormat::Json,
+            wire::AuditFormat::CloudEvents => AuditFormat::CloudEvents,
+        };
+        Ok(Audit { memory, file: self.path.map(|path| AuditFile { path, limit, format }) })
     }
 }
 

@@ -47,6 +47,11 @@ impl Gathered {
         self.found.iter().map(|found| found.list.remaining(now, self.fresh)).min()
     }
 
+    /// When the oldest of the lists that it was made of was found, in seconds since 1970; nothing where none was looked for.
+    pub(super) fn found_at(&self) -> Option<u64> {
+        self.found.iter().map(|found| found.list.found_at).min()
+    }
+
     /// Whether a registry was asked.
     pub(super) fn discovered(&self) -> bool {
         self.found.iter().any(|found| found.discovered)

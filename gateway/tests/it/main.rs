@@ -2,7 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests too")]
 
 mod admission;
+mod admission_records;
+mod admission_rewrite;
+mod admission_updates;
 mod architecture;
+mod attacks;
 mod blobs;
 mod cache;
 mod cli;
