@@ -32,7 +32,7 @@ pub enum Origin {
     Ours,
     /// That of an earlier call. When it fails, ours was not asked.
     Joined,
-    /// Nobody's so far: it is kept, and hashed before it is believed.
+    /// Nobody's: it is kept, and hashed before it is believed. Where it turns out to be wrong, that of some call.
     Kept,
 }
 
@@ -57,7 +57,11 @@ impl Filling {
     }
 
     pub(crate) fn join(&self) -> Self {
-        Self { origin: Origin::Joined, ..self.clone() }
+        let origin = match self.origin {
+            Origin::Ours | Origin::Joined => Origin::Joined,
+            Origin::Kept => Origin::Kept,
+        };
+        Self { origin, ..self.clone() }
     }
 
     /// Whether the fill was begun by the call that gave this.

@@ -121,7 +121,7 @@ impl PullDoor {
         let mut filling = fill();
         if let Err(error) = filling.started().await {
             // Whoever began the fill may not be allowed what we are: our own upstream is asked before we say no.
-            let theirs = filling.origin() == Origin::Joined && matches!(*error, FillError::Source(_));
+            let theirs = filling.origin() != Origin::Ours && matches!(*error, FillError::Source(_));
             if !theirs {
                 return Err(error);
             }
