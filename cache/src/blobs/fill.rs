@@ -65,7 +65,7 @@ impl Fill {
         Source::Error: Into<BoxError> + Send,
         Error: Into<BoxError> + Send,
     {
-        let Some(fill) = self.from_disk().await else { return };
+        let Some(fill) = self.ending_on_disk().await else { return };
         let Some((fill, temporary)) = fill.with_room().await else { return };
         let (pieces, landing) = mpsc::channel(WAITING);
         let shared = match &fill.blobs.bucket {
@@ -93,7 +93,7 @@ impl Fill {
 
     /// Ends with what is on disk, which is hashed where this process did not yet. Gives itself back where there is
     /// nothing, or where it turned out to be something else before anybody was given any of it.
-    async fn from_disk(self) -> Option<Self> {
+    async fn ending_on_disk(self) -> Option<Self> {
         // An earlier fill may have ended between the caller's look and its call.
         match self.blobs.store.find(&self.digest) {
             Some(Kept::Hashed(blob)) => {

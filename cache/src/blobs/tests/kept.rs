@@ -162,7 +162,8 @@ async fn an_audit_finds_what_changed_beside_a_process_that_uses_it() {
     let (found, mut wrong) = look(false);
     assert_eq!((found.changed, found.removed), (2, 0));
     let mut expected = [Digest::of(&bytes), Digest::of(&short)];
-    (wrong.sort(), expected.sort());
+    wrong.sort();
+    expected.sort();
     assert_eq!(wrong, expected);
     let (found, _) = look(true);
     assert_eq!((found.changed, found.removed), (0, 2));
