@@ -113,6 +113,7 @@ impl Kind {
 
 impl PullDoor {
     /// A door over these parts.
+    #[expect(clippy::too_many_arguments, reason = "the parts of the door, each once")]
     pub(crate) fn new(
         gate: Gate,
         content: Arc<Content>,

@@ -45,7 +45,7 @@ impl FromStr for Platform {
             [os, architecture, variant] => (os, architecture, Some(variant)),
             _ => return Err(InvalidPlatform),
         };
-        if !parts.iter().all(|part| is_word(part)) {
+        if !parts.iter().all(is_word) {
             return Err(InvalidPlatform);
         }
         Ok(Self { os: os.into(), architecture: architecture.into(), variant: variant.map(Into::into) })
