@@ -4,6 +4,7 @@
 mod admission;
 mod admission_records;
 mod admission_rewrite;
+mod admission_scenarios;
 mod admission_updates;
 mod architecture;
 mod attacks;
