@@ -6,6 +6,7 @@ mod check;
 mod files;
 mod fill;
 mod shelf;
+mod source;
 mod stamp;
 mod store;
 mod tally;
@@ -28,7 +29,7 @@ pub(crate) use self::stamp::Stamp;
 use self::store::{Kept, Store};
 use crate::blocking::blocking;
 use crate::lock::lock;
-use crate::{Beginning, Blob, BlobStats, BoxError, Filling, OpenError, Origin, PartStats};
+use crate::{Beginning, Blob, BlobStats, BoxError, Bucket, Filling, OpenError, Origin, PartStats};
 
 /// A directory of content, each file named by the digest that its bytes were found to have.
 ///
@@ -38,6 +39,8 @@ use crate::{Beginning, Blob, BlobStats, BoxError, Filling, OpenError, Origin, Pa
 #[derive(Debug)]
 pub struct Blobs {
     store: Arc<Store>,
+    /// What replicas share, behind this.
+    bucket: Option<Arc<Bucket>>,
     /// Documents that the disk did not take: what is judged by has to be at hand all the same.
     aside: moka::sync::Cache<Digest, Verified>,
     /// Fills under way. The size is part of the key: who was told a wrong size fails alone.
@@ -57,11 +60,28 @@ impl Blobs {
     /// # Errors
     /// As [`OpenError`] says.
     pub fn open(directory: &Path, limit: Option<u64>) -> Result<Arc<Self>, OpenError> {
+        Self::open_before(directory, limit, None)
+    }
+
+    /// The same before an object store, which is asked for layers before a source is, and given what a source gave.
+    ///
+    /// # Errors
+    /// As [`OpenError`] says.
+    pub fn open_before(
+        directory: &Path,
+        limit: Option<u64>,
+        bucket: Option<Arc<Bucket>>,
+    ) -> Result<Arc<Self>, OpenError> {
         let store = Arc::new(Store::open(directory, limit)?);
         let weight =
             |_: &Digest, content: &Verified| u32::try_from(content.bytes().len()).unwrap_or(u32::MAX);
         let aside = moka::sync::Cache::builder().max_capacity(ASIDE).weigher(weight).build();
-        Ok(Arc::new(Self { store, aside, fills: Mutex::default() }))
+        Ok(Arc::new(Self { store, bucket, aside, fills: Mutex::default() }))
+    }
+
+    /// What replicas share, behind this.
+    pub fn bucket(&self) -> Option<&Arc<Bucket>> {
+        self.bucket.as_ref()
     }
 
     /// What is kept, and what became of what was to be kept.

@@ -2,13 +2,15 @@
 //!
 //! Small things are remembered in a [`Memo`]: in [`Memory`], over an [`Index`] on disk, over what the fleet shares in
 //! Redis ([`Shared`]), sealed by [`Seals`]. [`Links`] say which manifests name a child, [`Blobs`] keep content by
-//! digest, and [`Flights`] let many callers wait for one piece of work, and with a [`Lease`] a whole fleet. The crate
+//! digest, shared in a [`Bucket`], and [`Flights`] let many callers wait for one piece of work, and with a [`Lease`] a whole fleet. The crate
 //! speaks to no registry and does not know what the things that it remembers mean.
 
 mod beginning;
 mod blob;
 mod blobs;
 mod blocking;
+mod bucket;
+mod count;
 mod fill_error;
 mod filling;
 mod flights;
@@ -29,6 +31,7 @@ mod stats;
 pub use beginning::Beginning;
 pub use blob::{Blob, ReadError};
 pub use blobs::{Audit, Audited, Blobs, Finding, Part, audit};
+pub use bucket::Bucket;
 pub use fill_error::{BoxError, FillError};
 pub use filling::{Filling, HOLD_BACK, Origin};
 pub use flights::{Flights, Lost};
@@ -45,5 +48,5 @@ pub use shared::{
     BUDGET, BreakerState, ConnectError, Forgets, InvalidUrl, MAX_VALUE, Settings, Shared, Trust,
 };
 pub use stats::{
-    BlobStats, FlightStats, Latency, LeaseStats, MemoStats, MemoryStats, PartStats, SharedStats,
+    BlobStats, BucketStats, FlightStats, Latency, LeaseStats, MemoStats, MemoryStats, PartStats, SharedStats,
 };

@@ -60,6 +60,25 @@ pub struct BlobStats {
     pub disk_failures: u64,
 }
 
+/// What a [`Bucket`](crate::Bucket) was asked for, and given.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct BucketStats {
+    /// What it had.
+    pub hits: u64,
+    /// What it did not have.
+    pub misses: u64,
+    /// Times that it did not answer in time, said something else, or broke off.
+    pub failed: u64,
+    /// Times that it was left alone because of that.
+    pub spared: u64,
+    /// What it had and was something else.
+    pub wrong: u64,
+    /// What it was given.
+    pub stored: u64,
+    /// What it was not given, because it did not take it or too much was waiting.
+    pub unstored: u64,
+}
+
 /// What is kept of one part.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct PartStats {

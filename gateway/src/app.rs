@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{Access, Admin, Decided, Operated, Readiness, Socket, Via};
 use crate::admission::AdmissionDoor;
 use crate::config::{AuditFile, Config};
-use crate::connect::upstreams;
+use crate::connect::{self, upstreams};
 use crate::content::Content;
 use crate::cue::Cue;
 use crate::decision::Decisions;
@@ -112,7 +112,9 @@ impl Core {
         let metrics = Metrics::new();
         metrics.reloaded(Ok(&rules.policies));
         let index = Index::open(directory)?;
-        let blobs = Blobs::open(directory, config.storage.limit)?;
+        let bucket = config.storage.objects.as_ref().map(connect::bucket).transpose();
+        let bucket = bucket.map_err(|error| error.context("storage.object"))?;
+        let blobs = Blobs::open_before(directory, config.storage.limit, bucket)?;
         let upstreams = Arc::new(upstreams(config)?);
         let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
         let renewals = Renewals::new();
@@ -228,7 +230,7 @@ impl App {
             figures,
             Operated { access, memory: memory.clone(), decided },
         ));
-        let counting = usage::count_now_and_then(memory.clone(), until(stopped.clone()));
+        let counting = usage::count_now_and_then(memory, until(stopped.clone()));
         app.tasks.push(tokio::spawn(counting));
         for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();

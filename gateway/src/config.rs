@@ -3,6 +3,7 @@
 mod cloud;
 mod file;
 mod kinds;
+mod objects;
 mod platform;
 mod redis;
 mod secrets;
@@ -22,6 +23,7 @@ pub use crate::hostname::{Hostname, InvalidHostname};
 pub use crate::records::Format as AuditFormat;
 pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
+pub use objects::{Cloud, Objects};
 pub use platform::{InvalidPlatform, Platform};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
@@ -174,6 +176,8 @@ pub struct Storage {
     pub limit: Option<u64>,
     /// The platforms whose images are fetched whole once their manifest was allowed; none is without.
     pub prefetch: Vec<Platform>,
+    /// The object store that replicas share bytes through, if there is one.
+    pub objects: Option<Objects>,
 }
 
 /// Whom to trust.

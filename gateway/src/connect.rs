@@ -1,6 +1,7 @@
 //! From configuration to registries that can be asked.
 
 mod cloud;
+mod object;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use oci::Host;
 use upstream::{DockerLogin, Login, Proxy, Settings, Upstream};
+
+pub(crate) use object::bucket;
 
 use crate::config::{self, Config, CredentialSource, ProxySource};
 use crate::place::Upstreams;

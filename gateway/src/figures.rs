@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::{BlobStats, BreakerState, FlightStats, Latency, MemoStats, MemoryStats, Shared, SharedStats};
+use cache::{
+    BlobStats, BreakerState, BucketStats, FlightStats, Latency, MemoStats, MemoryStats, Shared, SharedStats,
+};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::content::Content;
@@ -39,6 +41,9 @@ impl Figures {
             held(table, stats);
         }
         kept(&self.content.blobs().stats());
+        if let Some(bucket) = self.content.blobs().bucket() {
+            shared_bytes(&bucket.stats());
+        }
         let renewals = self.renewals.stats();
         for (outcome, count) in [("begun", renewals.begun), ("put-off", renewals.put_off)] {
             counter!("countersign_renewals_total", "outcome" => outcome).absolute(count);
@@ -93,6 +98,21 @@ fn kept(stats: &BlobStats) {
     counter!("countersign_storage_changed_total").absolute(stats.changed);
     counter!("countersign_storage_unkept_total").absolute(stats.unkept);
     counter!("countersign_storage_disk_failures_total").absolute(stats.disk_failures);
+}
+
+fn shared_bytes(stats: &BucketStats) {
+    let outcomes = [
+        ("hit", stats.hits),
+        ("miss", stats.misses),
+        ("failed", stats.failed),
+        ("spared", stats.spared),
+        ("wrong", stats.wrong),
+        ("stored", stats.stored),
+        ("unstored", stats.unstored),
+    ];
+    for (outcome, count) in outcomes {
+        counter!("countersign_object_store_total", "outcome" => outcome).absolute(count);
+    }
 }
 
 fn flown(work: &'static str, stats: FlightStats) {
@@ -158,6 +178,10 @@ fn histogram(latency: &Latency) -> String {
 }
 
 fn describe_storage() {
+    describe_counter!(
+        "countersign_object_store_total",
+        "Blobs that the object store was asked for, and given, by what came of it"
+    );
     describe_gauge!("countersign_storage_bytes", Unit::Bytes, "Bytes of content that are kept");
     describe_gauge!("countersign_storage_files", "Files of content that are kept");
     describe_gauge!("countersign_storage_limit_bytes", Unit::Bytes, "The most bytes that are kept");

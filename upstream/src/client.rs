@@ -29,7 +29,7 @@ use budget::Budget;
 use connector::Connector;
 use resolver::{LookupError, Resolver};
 
-type Connections = hyper_util::client::legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
+pub(crate) type Connections = hyper_util::client::legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
 
 /// Makes requests. There is a pool of connections for each way, so that none that was made with a longer reach, or a
 /// certificate of ours, serves a request that is to have neither.
@@ -226,7 +226,12 @@ pub(crate) fn percent_encoded(value: &str) -> String {
     utf8_percent_encode(value, ESCAPED).to_string()
 }
 
-fn connections(tls: ClientConfig, reach: Reach, proxy: &Proxy, timeouts: &Timeouts) -> Connections {
+pub(crate) fn connections(
+    tls: ClientConfig,
+    reach: Reach,
+    proxy: &Proxy,
+    timeouts: &Timeouts,
+) -> Connections {
     let tcp = |reach| {
         let mut tcp = HttpConnector::new_with_resolver(Resolver::new(reach));
         tcp.enforce_http(false);

@@ -9,6 +9,7 @@ mod body;
 mod breaker;
 mod challenge;
 mod client;
+mod courier;
 mod credentials;
 mod endpoint;
 mod error;
@@ -38,6 +39,7 @@ mod tls;
 mod upstream;
 
 pub use body::Body;
+pub use courier::Courier;
 pub use credentials::Credentials;
 pub use endpoint::Endpoint;
 pub use error::{Awaited, BuildError, FetchError, Outage};

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::Blobs;
 use super::check::Check;
 use super::shelf::Part;
+use super::source::with_fallback;
 use super::store::Kept;
 use crate::blocking::blocking;
 use crate::filling::Progress;
@@ -39,6 +40,13 @@ enum Piece {
     Failed(BoxError),
 }
 
+/// Who began to give what is filled in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Giver {
+    Bucket,
+    Source,
+}
+
 impl Fill {
     pub(super) fn new(
         blobs: Arc<Blobs>,
@@ -51,20 +59,33 @@ impl Fill {
 
     pub(super) async fn run<Fetch, Fetching, Source, Error>(self, fetch: Fetch)
     where
-        Fetch: FnOnce() -> Fetching,
-        Fetching: Future<Output = Result<Source, Error>>,
-        Source: TryStream<Ok = Bytes>,
-        Source::Error: Into<BoxError>,
-        Error: Into<BoxError>,
+        Fetch: FnOnce() -> Fetching + Send,
+        Fetching: Future<Output = Result<Source, Error>> + Send,
+        Source: TryStream<Ok = Bytes> + Send + 'static,
+        Source::Error: Into<BoxError> + Send,
+        Error: Into<BoxError> + Send,
     {
         let Some(fill) = self.from_disk().await else { return };
         let Some((fill, temporary)) = fill.with_room().await else { return };
-        let source = match fetch().await {
-            Ok(source) => source,
-            Err(error) => return fill.end(Err(FillError::Source(error.into()))),
-        };
         let (pieces, landing) = mpsc::channel(WAITING);
-        let (landed, ()) = join(blocking(|| fill.land(temporary, landing)), pump(source, pieces)).await;
+        let shared = match &fill.blobs.bucket {
+            Some(bucket) => Some(bucket.clone()).zip(bucket.get(&fill.digest, fill.size).await),
+            None => None,
+        };
+        let (landed, ()) = match shared {
+            Some((bucket, shared)) => {
+                let source = with_fallback(bucket, shared, fill.size, fetch);
+                let landing = blocking(|| fill.land(temporary, landing, Giver::Bucket));
+                join(landing, pump(source, pieces)).await
+            }
+            None => match fetch().await {
+                Ok(source) => {
+                    let landing = blocking(|| fill.land(temporary, landing, Giver::Source));
+                    join(landing, pump(source, pieces)).await
+                }
+                Err(error) => return fill.end(Err(FillError::Source(error.into()))),
+            },
+        };
         if landed.is_none() {
             tracing::error!("a fill ended early");
         }
@@ -119,7 +140,7 @@ impl Fill {
     }
 
     /// Writes what comes until it ends, then checks it, then puts it under its name.
-    fn land(self, temporary: NamedTempFile, mut pieces: mpsc::Receiver<Piece>) {
+    fn land(self, temporary: NamedTempFile, mut pieces: mpsc::Receiver<Piece>, from: Giver) {
         let landed = self.write(temporary, &mut pieces);
         // The source is let go before anyone is told.
         drop(pieces);
@@ -131,6 +152,11 @@ impl Fill {
                     tracing::error!(digest = %self.digest, %error, "the disk failed while content was written");
                 }
                 self.blobs.store.tally.failed.count();
+                if let (Some(bucket), Giver::Bucket, FillError::WrongContent(_)) =
+                    (&self.blobs.bucket, from, &error)
+                {
+                    bucket.distrust(&self.digest);
+                }
                 self.end(Err(error));
             }
             Ok((temporary, blob)) => {
@@ -140,6 +166,9 @@ impl Fill {
                     self.blobs.store.tally.disk.count();
                     self.blobs.store.tally.unkept.count();
                     tracing::error!(digest = %self.digest, %error, "content was checked and could not be kept");
+                }
+                if let (Some(bucket), Giver::Source) = (&self.blobs.bucket, from) {
+                    bucket.put(self.digest, blob.clone());
                 }
                 self.end(Ok(blob));
             }

@@ -1,26 +1,7 @@
 //! What is counted of content.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::shelf::Part;
-
-/// A count that only grows.
-#[derive(Debug, Default)]
-pub(super) struct Count(AtomicU64);
-
-impl Count {
-    pub(super) fn count(&self) {
-        self.add(1);
-    }
-
-    pub(super) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    pub(super) fn so_far(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use crate::count::Count;
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {

@@ -337,6 +337,7 @@ impl wire::Storage {
             path,
             limit: limit.transpose()?.map(|limit| limit.as_u64()),
             prefetch: prefetch.collect::<Result<_, _>>()?,
+            objects: self.object.map(wire::Objects::into_objects).transpose()?,
         })
     }
 }

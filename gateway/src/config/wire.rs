@@ -131,6 +131,19 @@ pub(super) struct Storage {
     pub(super) path: Option<PathBuf>,
     pub(super) limit: Option<String>,
     pub(super) prefetch: Vec<String>,
+    pub(super) object: Option<Objects>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Objects {
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) endpoint: Option<String>,
+    #[serde(default)]
+    pub(super) region: Option<String>,
+    #[serde(default)]
+    pub(super) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]

@@ -13,6 +13,7 @@ mod herd;
 mod interleavings;
 mod kubernetes;
 mod nodes;
+mod objects;
 mod parts;
 mod paths;
 mod purge;

@@ -31,6 +31,10 @@ fn a_wrong_key_is_named_by_its_path() {
     refuses("registry: {listne: '127.0.0.1:1'}", "registry.listne");
     refuses("registry: {listen: nowhere}", "registry.listen");
     refuses("registry: {noMatch: maybe}", "registry.noMatch");
+    refuses("storage: {object: {url: 'http://bucket'}}", "storage.object.url");
+    refuses("storage: {object: {url: 's3://'}}", "storage.object.url");
+    refuses("storage: {object: {url: 's3://bucket', endpoint: nowhere}}", "storage.object.endpoint");
+    refuses("storage: {object: {url: 's3://bucket', regoin: a}}", "storage.object.regoin");
     refuses("storage: {prefetch: [linux/amd64, linux]}", "storage.prefetch[1]");
     refuses("registry: {tls: {certificate: a.pem}}", "registry.tls.key");
     refuses("registry: {tagFreshness: -1s}", "registry.tagFreshness");
