@@ -33,8 +33,8 @@ fuzz: ## Feed every parser what nobody would write, a minute each.
 mutants: ## Break what decides about signatures, one place at a time, and say what no test notices.
 	scripts/mutants
 
-chart: ## Check what the Helm chart renders, and that its alerts fire.
-	scripts/chart
+chart: ## Check what the Helm chart renders, that its alerts fire, and what a real API server makes of it.
+	scripts/chart --cluster
 
 deny: ## Check which crates the product is made of, under which licences and from where.
 	scripts/deny
