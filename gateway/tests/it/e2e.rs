@@ -11,6 +11,7 @@ mod fleet;
 mod herd;
 mod interleavings;
 mod kubernetes;
+mod metrics;
 mod nodes;
 mod parts;
 mod paths;

@@ -12,6 +12,7 @@ mod faults;
 mod formats;
 mod hostile;
 mod lists;
+mod migrate;
 mod nodes;
 mod outage;
 mod policies;
