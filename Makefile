@@ -1,7 +1,8 @@
 # The two commands a newcomer needs are `make run` and `make test`. `make help` lists the rest.
 CARGO ?= cargo
 
-.PHONY: help run demo test check unit e2e load bench fuzz mutants chart newcomer deny clean
+
+.PHONY: help run demo test check unit load bench fuzz mutants chart image newcomer deny clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,9 @@ chart: ## Check what the Helm chart renders, that its alerts fire, and what a re
 
 newcomer: ## Do what README says, as it is printed, in an empty clone.
 	scripts/newcomer
+
+image: ## Make the container image of the last commit, and start it.
+	scripts/image --check
 
 deny: ## Check which crates the product is made of, under which licences and from where.
 	scripts/deny

@@ -18,6 +18,7 @@ mod faults;
 mod formats;
 mod hostile;
 mod lists;
+mod migrate;
 mod nodes;
 mod outage;
 mod policies;
