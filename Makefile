@@ -1,10 +1,11 @@
 # The two commands a newcomer needs are `make run` and `make test`. `make help` lists the rest.
 CARGO ?= cargo
 
-.PHONY: help run demo test check unit e2e load bench fuzz mutants chart deny clean
+
+.PHONY: help run demo test check unit load bench fuzz mutants chart image newcomer deny clean
 
 help: ## Say what can be made.
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: ## Start Countersign on its embedded defaults and say what to type next.
 	$(CARGO) run --release --locked --bin countersign -- serve
@@ -37,8 +38,14 @@ fuzz: ## Feed every parser what nobody would write, a minute each.
 mutants: ## Break what decides about signatures, one place at a time, and say what no test notices.
 	scripts/mutants
 
-chart: ## Check what the Helm chart renders, and that its alerts fire.
-	scripts/chart
+chart: ## Check what the Helm chart renders, that its alerts fire, and what a real API server makes of it.
+	scripts/chart --cluster
+
+newcomer: ## Do what README says, as it is printed, in an empty clone.
+	scripts/newcomer
+
+image: ## Make the container image of the last commit, and start it.
+	scripts/image --check
 
 deny: ## Check which crates the product is made of, under which licences and from where.
 	scripts/deny

@@ -3,8 +3,10 @@
 mod access;
 mod decisions;
 mod operation;
+mod page;
 mod socket;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,6 +17,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 pub(crate) use self::access::{Access, Via};
 pub(crate) use self::decisions::Decided;
+use self::page::{Look, Part};
 pub(crate) use self::socket::Socket;
 use crate::figures::Figures;
 use crate::kubernetes::Cluster;
@@ -89,8 +92,35 @@ impl Admin {
                 Ok(operator) => decided.answer(operator, &request),
                 Err(refused) => refused,
             },
-            _ => self.report(request.method(), request.uri().path()),
+            path => match Part::at(path) {
+                Some(part) => self.page(part, &request, via),
+                None => self.report(request.method(), path),
+            },
         }
+    }
+
+    /// A part of the page, which discloses no less than what is told to machines.
+    fn page<B>(&self, part: Part, request: &Request<B>, via: Via) -> Response<Body> {
+        if let Err(refused) = self.operated.access.check_reader(via, request.headers()) {
+            return refused;
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+        }
+        let about = match page::about(request.uri().query().unwrap_or_default()) {
+            Ok(about) => about,
+            Err(why) => return text(StatusCode::BAD_REQUEST, why),
+        };
+        let rules = self.rules.load();
+        let unusable: HashMap<_, _> = rules.policies.unusable().collect();
+        let policy = |name: &str| (name.to_owned(), unusable.get(name).map(|why| (*why).to_owned()));
+        let look = Look {
+            ready: self.ready(),
+            decisions: self.operated.decided.told(about.as_deref()),
+            policies: rules.policies.names().map(policy).collect(),
+            counted: self.counted(),
+        };
+        part.render(&look, about.as_deref())
     }
 
     fn report(&self, method: &Method, path: &str) -> Response<Body> {
@@ -104,16 +134,20 @@ impl Admin {
                 Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}")),
             },
             "/metrics" => {
-                self.figures.record();
-                self.metrics.run_upkeep();
-                let rendered = self.metrics.render() + &self.figures.latency();
-                let mut response = Response::new(whole(rendered));
+                let mut response = Response::new(whole(self.counted()));
                 let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(header::CONTENT_TYPE, format);
                 response
             }
-            _ => text(StatusCode::NOT_FOUND, "/livez, /readyz and /metrics are here"),
+            _ => text(StatusCode::NOT_FOUND, "/livez, /readyz and /metrics are here, and a page at /"),
         }
+    }
+
+    /// What is counted, in the text format of Prometheus.
+    fn counted(&self) -> String {
+        self.figures.record();
+        self.metrics.run_upkeep();
+        self.metrics.render() + &self.figures.latency()
     }
 
     /// Whether requests may come, and what there is to say all the same.

@@ -100,6 +100,16 @@ impl Act {
         }
     }
 
+    /// What did not come to pass where it is denied, as messages begin.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Mutate => "mutation",
+            Self::Validate | Self::ValidatePolicy => "validation",
+            Self::DefaultPolicy => "defaulting",
+            Self::ConvertPolicies => "conversion",
+        }
+    }
+
     /// What is asked at a path.
     fn at(path: &str) -> Option<Self> {
         match path {
@@ -245,7 +255,7 @@ impl AdmissionDoor {
                 self.metrics.shed(crowded.as_str());
                 let most = self.under_way.most();
                 let message =
-                    format!("validation failed: the gateway is busy: it answers {most} reviews at once");
+                    format!("{} failed: the gateway is busy: it answers {most} reviews at once", act.noun());
                 return Reviewed::of(Answer::undecided(&question.uid, message, Vec::new()));
             }
         };

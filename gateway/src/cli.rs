@@ -2,6 +2,8 @@
 
 mod cache;
 mod input;
+mod man;
+mod migrate;
 mod mirror_config;
 mod mirror_lint;
 mod object;
@@ -18,7 +20,7 @@ mod why;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::cue::sandbox;
 use crate::kubernetes::crds;
@@ -100,6 +102,12 @@ enum Command {
     MirrorConfig(mirror_config::MirrorConfig),
     /// Read the configuration of nodes, and name every way past the gateway.
     MirrorLint(mirror_lint::MirrorLint),
+    /// Read what policy-controller's installation is, say what will hold, and how to change over.
+    Migrate(migrate::Migrate),
+    /// Write the manual, a page for each command.
+    Man(man::Man),
+    /// Print what completes commands in a shell.
+    Completions(man::Completions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -158,6 +166,9 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::Webhooks(arguments) => webhooks::print(arguments),
         Command::MirrorConfig(arguments) => mirror_config::mirror_config(&arguments),
         Command::MirrorLint(arguments) => mirror_lint::mirror_lint(&arguments),
+        Command::Migrate(arguments) => migrate::migrate(&arguments),
+        Command::Man(arguments) => man::man(&arguments, Arguments::command()),
+        Command::Completions(arguments) => man::completions(&arguments, Arguments::command()),
         Command::CueSandbox { program, directory, arguments } => {
             Err(sandbox::enter(&program, &directory, &arguments))
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oci::{Algorithm, Digest, Hasher};
-use policies::{Basis, Document, External, Externals, PolicySet, Problem, TrustRootRef};
+use policies::{Basis, Document, External, Externals, NoMatch, PolicySet, Problem, Request, TrustRootRef};
 use thiserror::Error;
 use verify::TrustRoot;
 use verify::tuf::Repository;
@@ -209,6 +209,15 @@ impl Rules {
     /// [`Undecided::Withheld`].
     pub(crate) fn in_force(&self) -> Result<(), Undecided> {
         self.withheld.as_ref().map_or(Ok(()), |why| Err(Undecided::Withheld(why.to_string())))
+    }
+
+    /// What becomes of an image that no policy matches: as the door is configured, unless it is admission's and the
+    /// policies come with policy-controller's configuration, which says otherwise.
+    pub(crate) fn no_match(&self, configured: NoMatch, request: &Request) -> NoMatch {
+        match request {
+            Request::Pull => configured,
+            Request::Admission(_) => self.policies.no_match().unwrap_or(configured),
+        }
     }
 
     /// The digest of everything in here. Whatever was judged under another revision is judged anew, from facts.

@@ -178,7 +178,7 @@ impl Verdicts {
     ) -> Option<Ruling> {
         let rules = self.rules.load();
         rules.in_force().ok()?;
-        let key = VerdictKey::new(&rules, name, digest, no_match, request);
+        let key = VerdictKey::new(&rules, name, digest, rules.no_match(no_match, request), request);
         drop(rules);
         let remembered = self.remembered.find(&key)?;
         let now = Instant::now();
@@ -216,8 +216,9 @@ impl Verdicts {
     }
 
     fn question(&self, name: &Name, digest: Digest, no_match: NoMatch, request: &Request) -> Question {
-        let subject = Subject { name: name.clone(), digest };
-        Question { rules: self.rules.load_full(), subject, request: request.clone(), no_match }
+        let (rules, subject) = (self.rules.load_full(), Subject { name: name.clone(), digest });
+        let no_match = rules.no_match(no_match, request);
+        Question { rules, subject, request: request.clone(), no_match }
     }
 
     /// Remembers what a question came to, unless anything was purged since it was asked.

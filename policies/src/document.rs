@@ -95,6 +95,11 @@ impl Parsed {
         parsed
     }
 
+    /// What stands under the name of something that policies could name, if it is there.
+    pub(crate) fn content(&self, external: &External) -> Option<Arc<str>> {
+        self.externals.content(external).ok()
+    }
+
     /// Adds a problem.
     pub(crate) fn wrong(&mut self, origin: &str, policy: Option<String>, message: String) {
         self.problems.push(Problem { origin: origin.to_owned(), policy, message });

@@ -8,6 +8,7 @@ use crate::document::{Document, Parsed};
 use crate::externals::{External, Externals};
 use crate::facts::{Basis, TrustRootRef};
 use crate::index::Index;
+use crate::judge::NoMatch;
 use crate::matching::Matching;
 use crate::policy::Policy;
 use crate::problem::{LoadError, Problem, Warning};
@@ -26,6 +27,7 @@ pub struct PolicySet {
     named: BTreeSet<External>,
     revision: Digest,
     trust_roots: Vec<TrustRootObject>,
+    no_match: Option<NoMatch>,
 }
 
 /// How many policies a set may have.
@@ -34,10 +36,23 @@ const POLICY_LIMIT: usize = 10_000;
 /// How many revocations a set may have.
 const REVOCATION_LIMIT: usize = 1_000;
 
+/// Where policy-controller is told what becomes of images that no policy matches, and what it is told: to deny them,
+/// unless it is one of the other words.
+fn no_match(parsed: &Parsed) -> (External, Option<NoMatch>) {
+    let (name, key) = ("config-policy-controller".to_owned(), "no-match-policy".to_owned());
+    let asked = External::ConfigMap { name, key };
+    let said = parsed.content(&asked).map(|said| match &*said {
+        "allow" => NoMatch::Allow,
+        "warn" => NoMatch::Warn,
+        _ => NoMatch::Deny,
+    });
+    (asked, said)
+}
+
 impl PolicySet {
     /// No policies: nothing matches.
     pub fn empty() -> Self {
-        Self::of(Vec::new(), Vec::new(), Vec::new(), Parsed::default())
+        Self::of(Vec::new(), Vec::new(), Vec::new(), Parsed::default(), None)
     }
 
     /// Reads documents of the kinds `ClusterImagePolicy` (`policy.sigstore.dev`, `v1beta1` or `v1alpha1`), `ImagePolicy`
@@ -73,7 +88,10 @@ impl PolicySet {
         let trust_roots = std::mem::take(&mut parsed.trust_roots);
         let roots = named_once(trust_roots, |root| root.name.to_string(), "trust root", &mut parsed);
         let problems = std::mem::take(&mut parsed.problems);
-        (Self::of(policies, revocations, roots, parsed), problems)
+        let (asked, no_match) = no_match(&parsed);
+        // Nobody has to name it for it to count.
+        parsed.named.insert(asked);
+        (Self::of(policies, revocations, roots, parsed, no_match), problems)
     }
 
     fn of(
@@ -81,6 +99,7 @@ impl PolicySet {
         revocations: Vec<Revocation>,
         trust_roots: Vec<TrustRootObject>,
         parsed: Parsed,
+        no_match: Option<NoMatch>,
     ) -> Self {
         let revocations = Revocations::new(revocations);
         let mut hasher = Hasher::new(Algorithm::Sha256);
@@ -88,10 +107,23 @@ impl PolicySet {
         hasher.update(&(policies.len() as u64).to_be_bytes());
         policies.iter().for_each(|policy| hasher.update(policy.digest.hash()));
         revocations.digests().for_each(|digest| hasher.update(digest.hash()));
+        // Of another length than any of the others.
+        match no_match {
+            None => {}
+            Some(NoMatch::Deny) => hasher.update(b"deny"),
+            Some(NoMatch::Warn) => hasher.update(b"warn"),
+            Some(NoMatch::Allow) => hasher.update(b"allow"),
+        }
         let index = Index::of(policies.iter().map(|policy| &policy.images[..]));
         let revision = hasher.finish();
         let (warnings, named) = (parsed.warnings, parsed.named);
-        Self { policies, index, revocations, warnings, named, revision, trust_roots }
+        Self { policies, index, revocations, warnings, named, revision, trust_roots, no_match }
+    }
+
+    /// What becomes of an image at admission that no policy speaks of, where policy-controller's own configuration is
+    /// beside the policies and says so.
+    pub fn no_match(&self) -> Option<NoMatch> {
+        self.no_match
     }
 
     /// The digest of what the policies and revocations mean, whatever the order of documents, keys and comments.

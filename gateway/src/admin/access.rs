@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use oci::Digest;
 
@@ -46,6 +48,24 @@ impl Access {
 
     /// Whether a request may operate the gateway, or the answer that it gets.
     pub(crate) fn check(&self, via: Via, headers: &HeaderMap) -> Result<Operator, Response<Body>> {
+        self.check_by(via, |token| shows(headers, token))
+    }
+
+    /// Whether a request may read what an operator may. Browsers show the token as the password of anybody; since they
+    /// would do so for other sites' requests too, that lets nobody change anything.
+    pub(crate) fn check_reader(&self, via: Via, headers: &HeaderMap) -> Result<(), Response<Body>> {
+        let read = |token: &str| shows(headers, token) || shows_as_password(headers, token);
+        let checked = self.check_by(via, read).map(|_| ());
+        checked.map_err(|mut refused| {
+            if refused.status() == StatusCode::UNAUTHORIZED {
+                let challenge = HeaderValue::from_static("Basic realm=\"Countersign\", charset=\"UTF-8\"");
+                refused.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+            }
+            refused
+        })
+    }
+
+    fn check_by(&self, via: Via, shows: impl Fn(&str) -> bool) -> Result<Operator, Response<Body>> {
         match (via, &self.token) {
             (Via::Socket, _) => Ok(Operator(())),
             (Via::Address, None) => Err(text(
@@ -53,7 +73,7 @@ impl Access {
                 "this is answered over admin.socket, or here with the token of admin.tokenFile where that is set",
             )),
             (Via::Address, Some(path)) => match read(path) {
-                Ok(token) if shows(headers, &token) => Ok(Operator(())),
+                Ok(token) if shows(&token) => Ok(Operator(())),
                 Ok(_) => Err(unauthorized()),
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), "admin.tokenFile cannot be read");
@@ -70,19 +90,30 @@ fn read(path: &Path) -> anyhow::Result<String> {
     Ok(token)
 }
 
-/// Whether the token is shown. Compared as hashes, so that the time that it takes says nothing of the token, not even
-/// its length.
 fn shows(headers: &HeaderMap, token: &str) -> bool {
+    shown(headers, "bearer").is_some_and(|shown| same(shown.as_bytes(), token))
+}
+
+fn shows_as_password(headers: &HeaderMap, token: &str) -> bool {
+    let decoded = shown(headers, "basic").and_then(|shown| STANDARD.decode(shown).ok()).unwrap_or_default();
+    let password = decoded.iter().position(|byte| *byte == b':').map(|colon| &decoded[colon + 1..]);
+    password.is_some_and(|password| same(password, token))
+}
+
+/// What is shown in this scheme, if it is the one thing that is.
+fn shown<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let mut shown = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(shown), None) = (shown.next().and_then(|value| value.to_str().ok()), shown.next()) else {
-        return false;
+    let (Some(value), None) = (shown.next(), shown.next()) else {
+        return None;
     };
-    let Some((scheme, shown)) = shown.split_once(' ') else {
-        return false;
-    };
-    let (shown, token) = (Digest::of(shown.trim().as_bytes()), Digest::of(token.as_bytes()));
-    let same = aws_lc_rs::constant_time::verify_slices_are_equal(shown.hash(), token.hash()).is_ok();
-    scheme.eq_ignore_ascii_case("bearer") && same
+    let (scheme, shown) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(wanted).then(|| shown.trim())
+}
+
+/// Compared as hashes, so that the time that it takes says nothing of the token, not even its length.
+fn same(shown: &[u8], token: &str) -> bool {
+    let (shown, token) = (Digest::of(shown), Digest::of(token.as_bytes()));
+    aws_lc_rs::constant_time::verify_slices_are_equal(shown.hash(), token.hash()).is_ok()
 }
 
 fn unauthorized() -> Response<Body> {
@@ -147,6 +178,28 @@ mod tests {
         assert_eq!(status(&access, Via::Address, &["Bearer "]), 403);
         assert_eq!(status(&access, Via::Address, &[]), 403);
         assert_eq!(status(&access, Via::Socket, &[]), 200);
+    }
+
+    #[test]
+    fn a_browser_may_read_and_change_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        std::fs::write(&file, TOKEN).unwrap();
+        let access = Access::new(Some(file)).unwrap();
+        let headers = |text: &str| {
+            HeaderMap::from_iter([(
+                header::AUTHORIZATION,
+                format!("Basic {}", STANDARD.encode(text)).parse().unwrap(),
+            )])
+        };
+        let right = headers(&format!("anybody:{TOKEN}"));
+        assert!(access.check_reader(Via::Address, &right).is_ok());
+        assert!(access.check(Via::Address, &right).is_err());
+        for wrong in [format!("anybody:{TOKEN}x"), TOKEN.to_owned(), format!("{TOKEN}:"), String::new()] {
+            let refused = access.check_reader(Via::Address, &headers(&wrong)).unwrap_err();
+            let challenges = refused.headers().get_all(header::WWW_AUTHENTICATE).iter();
+            assert!(challenges.last().unwrap().to_str().unwrap().starts_with("Basic"), "{wrong}");
+        }
     }
 
     #[test]

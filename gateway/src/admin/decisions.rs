@@ -22,6 +22,9 @@ pub(super) const DISAGREEMENTS: &str = "/disagreements";
 /// How many decisions are told where nobody says how many.
 const USUALLY: usize = 100;
 
+/// How many a page is made of.
+const ON_A_PAGE: usize = 2000;
+
 /// Decisions that are kept, and how images are called in them.
 #[derive(Clone)]
 pub(crate) struct Decided {
@@ -48,6 +51,13 @@ struct Asked {
 impl Decided {
     pub(crate) fn new(records: Arc<Records>, upstreams: Arc<Upstreams>) -> Self {
         Self { records, upstreams }
+    }
+
+    /// The newest decisions, or those about something, as they are told to machines. So many that a page has enough.
+    pub(super) fn told(&self, about: Option<&str>) -> Vec<Value> {
+        let about = about.map(|about| Wanted::new(about, &self.upstreams));
+        let (found, _) = self.records.find(&Search { about, ..Search::default() }, ON_A_PAGE);
+        found.iter().map(|record| told(record)).collect()
     }
 
     /// Answers an operator.

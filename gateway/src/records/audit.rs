@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use super::{Record, cloud_event, told};
 
@@ -21,7 +21,10 @@ pub enum Format {
 /// A file that grows by a line for each decision. When it has grown to its limit it is renamed, to the same name with `.1`
 /// behind it, and begun anew.
 #[derive(Debug)]
-pub(crate) struct Audit(SyncSender<Arc<Record>>);
+pub(crate) struct Audit {
+    waiting: Option<SyncSender<Arc<Record>>>,
+    writing: Option<JoinHandle<()>>,
+}
 
 /// How many decisions may wait to be written. Whoever asks does not wait for a disk: more than that are counted as lost.
 const WAITING: usize = 16 * 1024;
@@ -42,14 +45,26 @@ impl Audit {
     pub(crate) fn open(path: &Path, limit: u64, format: Format) -> io::Result<Self> {
         let mut writer = Writer::open(path.to_owned(), limit, format)?;
         let (sender, receiver) = sync_channel(WAITING);
-        thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(&receiver))?;
-        Ok(Self(sender))
+        let writing = thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(&receiver))?;
+        Ok(Self { waiting: Some(sender), writing: Some(writing) })
     }
 
     pub(super) fn write(&self, record: Arc<Record>) {
-        match self.0.try_send(record) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => crate::metrics::audit_lost(1),
+        match self.waiting.as_ref().map(|waiting| waiting.try_send(record)) {
+            Some(Ok(())) => {}
+            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
+                crate::metrics::audit_lost(1);
+            }
+        }
+    }
+}
+
+/// What waits is written before the gateway is gone.
+impl Drop for Audit {
+    fn drop(&mut self) {
+        drop(self.waiting.take());
+        if self.writing.take().is_some_and(|writing| writing.join().is_err()) {
+            tracing::error!("the writer of audit.path failed");
         }
     }
 }

@@ -256,3 +256,69 @@ async fn bad_input_gets_a_clear_error() {
     assert_eq!(gateway.post("/elsewhere", "{}").await.status, 404);
     assert_eq!(gateway.request(Method::GET, "/v2/", &[]).await.status, 200, "nothing changed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policy_controllers_own_configuration_says_what_becomes_of_an_image_that_no_policy_matches() {
+    let stage = Stage::new().await;
+    let configured = |said: &str| {
+        stage.policy(
+            "config.yaml",
+            &format!(
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: config-policy-controller}}, \
+                 data: {{no-match-policy: {said}}}}}"
+            ),
+        );
+    };
+    let image = format!("nginx@{ZEROS}");
+    let gateway = stage.gateway().await;
+    assert!(gateway.denial(&image).await.contains("no matching policies"));
+    configured("allow");
+    gateway.reload().await;
+    let response = gateway.validate(&[&image]).await;
+    assert_eq!((&response["allowed"], &response["warnings"]), (&json!(true), &Value::Null));
+    configured("warn");
+    gateway.reload().await;
+    let response = gateway.validate(&[&image]).await;
+    assert_eq!(
+        response["warnings"][0],
+        json!("no matching policies: spec.containers[0].image"),
+        "{response}"
+    );
+    configured("typo");
+    gateway.reload().await;
+    assert!(gateway.denial(&image).await.contains("no matching policies"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_comes_back_is_spared_the_handshake() {
+    use rustls_pki_types::pem::PemObject as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let stage = Stage::new().await;
+    let gateway = stage.gateway().await;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls_pki_types::CertificateDer::from_pem_file(gateway.ca()).unwrap()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let config = rustls::ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            let stream = tokio::net::TcpStream::connect(gateway.admission()).await.unwrap();
+            let name = "localhost".try_into().unwrap();
+            let mut stream = connector.connect(name, stream).await.unwrap();
+            // Tickets come after the handshake, with the first answer.
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+                .await
+                .unwrap();
+            stream.read_to_end(&mut Vec::new()).await.unwrap();
+            kinds.push(stream.get_ref().1.handshake_kind().unwrap());
+        }
+        assert_eq!(kinds, [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed], "{version:?}");
+    }
+}

@@ -120,17 +120,8 @@ async fn the_audit_file_has_every_decision() {
     let more = format!("audit: {{path: '{}', format: cloudevents}}", path.display());
     let gateway = stage.gateway_and(&more).await;
     gateway.denial(&format!("{HOST}/acme/app@{digest}")).await;
-    let written = async {
-        loop {
-            let text = std::fs::read_to_string(&path).unwrap();
-            if text.ends_with('\n') {
-                return text;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    let text =
-        tokio::time::timeout(std::time::Duration::from_secs(20), written).await.expect("it is written");
+    gateway.stop().await;
+    let text = std::fs::read_to_string(&path).unwrap();
     let event: Value = serde_json::from_str(text.trim()).unwrap();
     assert_eq!(event["data"]["images"][0]["digest"], json!(digest.to_string()));
 }

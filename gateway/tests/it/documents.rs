@@ -95,6 +95,16 @@ fn the_documented_defaults_are_the_defaults() {
 }
 
 #[test]
+fn the_documented_kinds_are_configuration() {
+    let text = read("docs/admission.md");
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("countersign.yaml");
+    std::fs::write(&path, blocks(&text, "yaml")[0]).unwrap();
+    let kinds = config::load(Some(&path), std::iter::empty()).unwrap().admission.kinds;
+    assert!(kinds.len() >= 6 && kinds.iter().all(|kind| !kind.paths.is_empty()), "{kinds:?}");
+}
+
+#[test]
 fn the_documented_ways_to_share_are_configuration() {
     let text = read("docs/cache.md");
     let directory = tempfile::TempDir::new().unwrap();

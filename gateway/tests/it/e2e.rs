@@ -12,6 +12,7 @@ mod fleet;
 mod herd;
 mod interleavings;
 mod kubernetes;
+mod metrics;
 mod nodes;
 mod objects;
 mod parts;

@@ -4,6 +4,7 @@
 mod admission;
 mod admission_records;
 mod admission_rewrite;
+mod admission_scenarios;
 mod admission_updates;
 mod architecture;
 mod attacks;
@@ -17,6 +18,7 @@ mod faults;
 mod formats;
 mod hostile;
 mod lists;
+mod migrate;
 mod nodes;
 mod outage;
 mod policies;

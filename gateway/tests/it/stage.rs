@@ -239,11 +239,22 @@ impl Gateway {
 
     /// What whoever may open the admin socket is answered.
     pub(crate) async fn operated(&self, path: &str) -> Reply {
+        self.over_socket(Method::GET, path, "").await
+    }
+
+    /// Has it forget what it knows of a digest.
+    pub(crate) async fn purge(&self, digest: &Digest) {
+        let reply = self.over_socket(Method::POST, "/purge", &json!({"digest": digest}).to_string()).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
+    async fn over_socket(&self, method: Method, path: &str, body: &str) -> Reply {
         let stream = tokio::net::UnixStream::connect(&self.socket).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        let request = Request::get(path).header("host", "localhost").body(Full::<Bytes>::default()).unwrap();
+        let request = Request::builder().method(method).uri(path).header("host", "localhost");
+        let request = request.body(Full::<Bytes>::new(body.to_owned().into())).unwrap();
         read(sender.send_request(request).await.unwrap()).await
     }
 

@@ -385,3 +385,29 @@ fn an_exemption_that_has_ended_or_hardly_ever_ends_is_odd() {
         ]
     );
 }
+
+#[test]
+fn policy_controllers_own_configuration_says_what_becomes_of_an_image_that_no_policy_matches() {
+    let configured = |data: &str| {
+        let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: config-policy-controller, namespace: cosign-system}";
+        load(&format!("{map}, data: {data}}}")).unwrap().no_match()
+    };
+    assert_eq!(load("").unwrap().no_match(), None);
+    assert_eq!(configured("{enable-oci11: 'true'}"), None);
+    for (said, meant) in
+        [("allow", NoMatch::Allow), ("warn", NoMatch::Warn), ("deny", NoMatch::Deny), ("alow", NoMatch::Deny)]
+    {
+        assert_eq!(configured(&format!("{{no-match-policy: '{said}'}}")), Some(meant), "{said:?}");
+    }
+    let map = |said: &str| {
+        format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: config-policy-controller}}, data: {{no-match-policy: {said}}}}}"
+        )
+    };
+    let revisions = ["allow", "warn", "deny"].map(|said| load(&map(said)).unwrap().revision());
+    assert!(
+        revisions[0] != revisions[1]
+            && revisions[1] != revisions[2]
+            && revisions[0] != load("").unwrap().revision()
+    );
+}
