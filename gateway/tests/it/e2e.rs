@@ -14,7 +14,6 @@ mod interleavings;
 mod kubernetes;
 mod metrics;
 mod nodes;
-mod objects;
 mod parts;
 mod paths;
 mod purge;
