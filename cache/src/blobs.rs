@@ -45,6 +45,11 @@ impl Blobs {
         Ok(Arc::new(Self { store, fills: Mutex::default() }))
     }
 
+    /// The same content with fills of its own: nobody joins one of the others.
+    pub(crate) fn apart(&self) -> Arc<Self> {
+        Arc::new(Self { store: self.store.clone(), fills: Mutex::default() })
+    }
+
     /// How many bytes are kept.
     pub fn usage(&self) -> u64 {
         self.store.usage()

@@ -16,9 +16,9 @@ pub(crate) use self::access::{Access, Via};
 pub(crate) use self::socket::Socket;
 use crate::figures::Figures;
 use crate::kubernetes::Cluster;
-use crate::memory::Memory;
 use crate::reply::{Body, text, whole};
 use crate::rules::Rules;
+use crate::tenants::Tenants;
 
 /// Whether the doors may be sent requests: policies and trust roots are loaded and the doors listen. What the
 /// upstreams do does not matter.
@@ -45,7 +45,7 @@ pub(crate) struct Admin {
     metrics: PrometheusHandle,
     figures: Figures,
     access: Access,
-    memory: Memory,
+    tenants: Arc<Tenants>,
 }
 
 impl Admin {
@@ -57,9 +57,9 @@ impl Admin {
         metrics: PrometheusHandle,
         figures: Figures,
         access: Access,
-        memory: Memory,
+        tenants: Arc<Tenants>,
     ) -> Self {
-        Self { readiness, rules, cluster, metrics, figures, access, memory }
+        Self { readiness, rules, cluster, metrics, figures, access, tenants }
     }
 
     /// Answers one request.
@@ -68,10 +68,12 @@ impl Admin {
         B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
     {
         match request.uri().path() {
-            operation::CACHE | operation::PURGE => match self.access.check(via, request.headers()) {
-                Ok(operator) => operation::answer(&self.memory, operator, request).await,
-                Err(refused) => refused,
-            },
+            operation::CACHE | operation::PURGE | operation::TENANTS => {
+                match self.access.check(via, request.headers()) {
+                    Ok(operator) => operation::answer(&self.tenants, operator, request).await,
+                    Err(refused) => refused,
+                }
+            }
             _ => self.report(request.method(), request.uri().path()),
         }
     }

@@ -24,7 +24,8 @@ use crate::reply::{Body, text, whole};
 use crate::verdicts::Verdicts;
 
 pub use images::{Image, InvalidObject, Workload};
-use review::{AdmissionRequest, Answer};
+pub(crate) use review::AdmissionRequest;
+use review::Answer;
 
 /// The most bytes of a review: etcd's limit for an object, twice (the old one comes along), and some air.
 const REVIEW_LIMIT: usize = 8 * 1024 * 1024;

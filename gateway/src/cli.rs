@@ -8,6 +8,7 @@ mod object;
 mod policy;
 mod policy_test;
 mod serve;
+mod tenants;
 mod verify;
 mod verify_bundle;
 mod webhooks;
@@ -87,6 +88,8 @@ enum Command {
     /// Look at what a gateway that runs remembers, and have it forgotten, at every replica.
     #[command(subcommand)]
     Cache(cache::Cache),
+    /// Tell what each tenant of a gateway that runs uses.
+    Tenants(tenants::Tenants),
     /// Write the configuration of nodes that leaves them no way but through the gateway.
     #[command(subcommand)]
     MirrorConfig(mirror_config::MirrorConfig),
@@ -139,6 +142,7 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
         Command::Cache(command) => cache::cache(&command),
+        Command::Tenants(arguments) => tenants::tenants(&arguments),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
         Command::Crds => {

@@ -1,12 +1,14 @@
 //! Content, read through memory and disk: what a tag means, and what a manifest says.
 
+mod access;
 mod remembered;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use cache::{
-    Beginning, Blobs, FlightStats, Flights, Forgets, Index, KeyBytes, Limits, Links, Memo, MemoStats,
+    Beginning, FlightStats, Flights, Forgets, Holdings, Index, KeyBytes, Limits, Links, Memo, MemoStats,
     MemoryStats, Shared,
 };
 use http::HeaderValue;
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use upstream::FetchError;
 
+use self::access::Access;
 use crate::fleet::Fleet;
 use crate::place::Place;
 use crate::renewals::Renewals;
@@ -86,7 +89,7 @@ type QuestionKey = (TagKey, u64);
 
 /// Manifests and tags, read through to the upstream where they are not at hand.
 pub struct Content {
-    blobs: Arc<Blobs>,
+    blobs: Arc<Holdings>,
     links: Links,
     members: Memo<InRepository, Membership>,
     recent: moka::future::Cache<InRepository, Arc<Known>>,
@@ -94,6 +97,7 @@ pub struct Content {
     tags: Tags,
     resolutions: Flights<QuestionKey, Result<Resolved, ContentError>>,
     renewals: Arc<Renewals>,
+    access: Access,
     /// What other replicas say of what belongs to what, and are told, is said through this.
     shared: Option<Arc<Shared>>,
     /// Who hears of purges besides.
@@ -110,10 +114,11 @@ impl Content {
     /// Content over these stores. Bytes stay with whoever has them; the fleet, if there is one, shares what belongs to
     /// what.
     pub(crate) fn new(
-        blobs: Arc<Blobs>,
+        blobs: Arc<Holdings>,
         index: &Arc<Index>,
         fleet: Option<&Fleet>,
         beliefs: Beliefs,
+        access: Duration,
         renewals: Arc<Renewals>,
     ) -> Arc<Self> {
         let links = match fleet {
@@ -121,7 +126,7 @@ impl Content {
             None => Links::new(Some(index.clone())),
         };
         let recent = moka::future::Cache::builder()
-            .max_capacity(RECENT_BYTES)
+            .max_capacity(index.domain().bytes(RECENT_BYTES))
             .weigher(|_, known: &Arc<Known>| u32::try_from(known.content.bytes().len()).unwrap_or(u32::MAX))
             .build();
         let shared = fleet.map(|fleet| fleet.shared().clone());
@@ -140,6 +145,7 @@ impl Content {
             tags: Tags::new(index, fleet, beliefs),
             resolutions: Flights::new(),
             renewals,
+            access: Access::believed(access),
             shared,
             _forgetting: [relinked, removed],
         })
@@ -171,7 +177,7 @@ impl Content {
     }
 
     /// Bytes by digest.
-    pub fn blobs(&self) -> &Arc<Blobs> {
+    pub fn blobs(&self) -> &Arc<Holdings> {
         &self.blobs
     }
 
@@ -241,7 +247,10 @@ impl Content {
         asked: Asked,
     ) -> Result<Resolved, ContentError> {
         let error = match place.upstream.resolve(&place.name.repository, tag).await {
-            Ok(digest) => return Ok(self.tags.confirmed(asked, key, digest).await),
+            Ok(digest) => {
+                self.access.prove(&place.name);
+                return Ok(self.tags.confirmed(asked, key, digest).await);
+            }
             Err(error) => error,
         };
         match &error {
@@ -262,6 +271,7 @@ impl Content {
     /// Forgets what is known of a repository, because its registry gives it to us no more: what its tags mean, which
     /// manifests it has, and what those link to. Bytes stay; nobody is led to them by this repository.
     async fn forget(&self, place: &Place) {
+        self.access.forget(&place.name);
         // Anybody may ask for any repository: where nothing is known, there is nothing that the fleet has to be told.
         let of_it = Beginning::of(&place.name);
         if self.tags.keys_under(of_it.clone()).await.is_empty()
@@ -333,6 +343,7 @@ impl Content {
 
     async fn fetch(&self, place: &Place, digest: Digest) -> Result<Arc<Known>, ContentError> {
         let fetched = place.upstream.manifest(&place.name.repository, &TagOrDigest::Digest(digest)).await?;
+        self.access.prove(&place.name);
         let known = Arc::new(Known::read(fetched.content, fetched.media_type.as_ref()).map_err(Arc::new)?);
         let disk = |error| ContentError::Disk(Arc::new(error));
         self.blobs.keep(&known.content).await.map_err(disk)?;

@@ -25,6 +25,8 @@ pub struct Upstreams {
     by_hostname: HashMap<Hostname, Arc<Upstream>>,
     default: Option<Host>,
     canaries: HashSet<Name>,
+    /// Those that are shown a credential, of which each tenant has its own.
+    asking: HashSet<Host>,
 }
 
 /// The repository that is the canary in every registry, and under the gateway's own address: see docs/nodes.md.
@@ -55,7 +57,7 @@ pub enum Unrouted {
 impl Upstreams {
     /// The upstreams under their own names; `alias` adds others.
     pub fn new(default: Option<Host>) -> Self {
-        Self { by_name: HashMap::new(), by_hostname: HashMap::new(), default, canaries: HashSet::new() }
+        Self { by_name: HashMap::new(), by_hostname: HashMap::new(), default, canaries: HashSet::new(), asking: HashSet::new() }
     }
 
     /// Adds an upstream under its own name and its aliases.
@@ -70,6 +72,17 @@ impl Upstreams {
         for hostname in hostnames {
             self.by_hostname.insert(hostname.clone(), upstream.clone());
         }
+    }
+
+    /// Says that an upstream is shown a credential which others do not have.
+    pub fn show(&mut self, upstream: &Arc<Upstream>) {
+        self.asking.insert(upstream.host().clone());
+    }
+
+    /// Whether this registry, by its own name, is shown a credential which others do not have: what it gave once it may
+    /// not give any more.
+    pub fn asks_who(&self, host: &Host) -> bool {
+        self.asking.contains(host)
     }
 
     /// Makes an image a canary. Upstreams are added first: a canary has one name too, whatever it is called by.

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use oci::{Digest, Endpoint, Repository, TagOrDigest};
+use tokio::sync::Semaphore;
 
 use crate::content::{Content, ContentError, Known};
 use crate::decision::{Decision, Decisions};
@@ -40,6 +41,10 @@ pub(crate) struct PullDoor {
     decisions: Arc<Decisions>,
     revocations: Revocations,
     metrics: Arc<Metrics>,
+    /// How many blobs arrive at once.
+    fills: Arc<Semaphore>,
+    /// What whoever is denied something is told besides.
+    told: Option<Arc<str>>,
 }
 
 /// How something of a repository was asked for.
@@ -95,6 +100,7 @@ impl Kind {
 
 impl PullDoor {
     /// A door over these parts.
+    #[expect(clippy::too_many_arguments, reason = "the parts of the door, put together once")]
     pub(crate) fn new(
         gate: Gate,
         content: Arc<Content>,
@@ -102,8 +108,10 @@ impl PullDoor {
         decisions: Arc<Decisions>,
         revocations: Revocations,
         metrics: Arc<Metrics>,
+        fills: Arc<Semaphore>,
+        told: Option<Arc<str>>,
     ) -> Self {
-        Self { gate, content, upstreams, decisions, revocations, metrics }
+        Self { gate, content, upstreams, decisions, revocations, metrics, fills, told }
     }
 
     /// Answers one request. Dropping the future ends nothing that others wait for.
@@ -119,7 +127,7 @@ impl PullDoor {
 
     async fn outcome<B>(&self, request: &Request<B>, decision: Decision) -> Outcome {
         let refused = |kind, refusal: &Refusal| Outcome {
-            response: refusal.respond(decision),
+            response: refusal.respond(decision, self.told.as_deref()),
             kind,
             reason: refusal.reason(),
             source: None,
@@ -196,6 +204,7 @@ impl PullDoor {
             TagOrDigest::Digest(digest) => Resolved { digest: *digest, stale: None },
             TagOrDigest::Tag(tag) => self.content.resolve(&pull.place, tag).await?,
         };
+        self.confirm(pull, resolved.digest).await?;
         let (mut known, mut source) = self.known(pull, resolved.digest).await?;
         if let TagOrDigest::Tag(tag) = version
             && let Some(images) = accept::instead_of(known.manifest.media_type(), pull.headers)
@@ -214,6 +223,14 @@ impl PullDoor {
             respond::mark_stale(&mut response, age);
         }
         Ok((response, reason, source))
+    }
+
+    /// That what not everybody may read is still given to whoever asks here.
+    async fn confirm(&self, pull: &Pull<'_>, manifest: Digest) -> Result<(), ContentError> {
+        if self.upstreams.asks_who(&pull.place.name.host) {
+            return self.content.confirm(&pull.place, manifest).await;
+        }
+        Ok(())
     }
 
     async fn known(&self, pull: &Pull<'_>, digest: Digest) -> Result<(Arc<Known>, Source), ContentError> {

@@ -37,6 +37,9 @@ pub(super) struct Inspect {
     /// how much is remembered in memory.
     #[arg(value_name = "IMAGE|DIGEST")]
     image: Option<String>,
+    /// Of which tenant, where the gateway has several.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
     #[command(flatten)]
     gateway: Reached,
     /// How to answer.
@@ -61,25 +64,26 @@ pub(super) struct Purge {
 }
 
 #[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
+#[group(required = true, multiple = true)]
 struct Target {
     /// An image: NAME for all of a repository, NAME:TAG for what that is remembered to mean, or NAME@DIGEST.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["digest", "all"])]
     image: Option<String>,
     /// A digest, in whichever repositories it is.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "all")]
     digest: Option<String>,
-    /// All that is remembered for a tenant. There is one so far: default.
-    #[arg(long)]
+    /// All that is remembered for this tenant; with an image or a digest, that alone. Where the gateway has no tenants there
+    /// is one: default.
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
     tenant: Option<String>,
-    /// Everything, also what cryptography said of signatures.
+    /// Everything, of all tenants, also what cryptography said of signatures.
     #[arg(long)]
     all: bool,
 }
 
 /// How the gateway is reached.
 #[derive(Args, Debug)]
-struct Reached {
+pub(super) struct Reached {
     /// The configuration of the gateway, which says where its socket is. Without it the default one is tried.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -105,7 +109,7 @@ fn inspect(arguments: &Inspect) -> anyhow::Result<Answer> {
     };
     let kind = if image.starts_with("sha256:") { "digest" } else { "image" };
     let encoded = percent_encoding::utf8_percent_encode(image, percent_encoding::NON_ALPHANUMERIC);
-    let path = format!("/cache?{kind}={encoded}");
+    let path = format!("/cache?{kind}={encoded}{}", of_tenant(arguments, '&'));
     let (status, report) = arguments.gateway.ask(Method::GET, &path, &Value::Null)?;
     let found = match status {
         StatusCode::OK => true,
@@ -120,8 +124,17 @@ fn inspect(arguments: &Inspect) -> anyhow::Result<Answer> {
     Ok(if found { Answer::Yes } else { Answer::No })
 }
 
+/// The part of a query that says whose memory is meant.
+fn of_tenant(arguments: &Inspect, after: char) -> String {
+    let tenant = arguments.tenant.as_ref().map(|name| {
+        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        format!("{after}tenant={name}")
+    });
+    tenant.unwrap_or_default()
+}
+
 fn summary(arguments: &Inspect) -> anyhow::Result<Answer> {
-    let (status, summary) = arguments.gateway.ask(Method::GET, "/cache", &Value::Null)?;
+    let (status, summary) = arguments.gateway.ask(Method::GET, &format!("/cache{}", of_tenant(arguments, '?')), &Value::Null)?;
     if status != StatusCode::OK {
         bail!("the gateway answered {status}");
     }
@@ -156,7 +169,7 @@ fn purge(arguments: &Purge) -> anyhow::Result<Answer> {
 
 impl Reached {
     /// The gateway's answer, where it is one of JSON.
-    fn ask(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<(StatusCode, Value)> {
+    pub(super) fn ask(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<(StatusCode, Value)> {
         let client = match (&self.address, &self.token_file) {
             (Some(address), Some(file)) => {
                 let token =

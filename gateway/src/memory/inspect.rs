@@ -205,7 +205,7 @@ impl Memory {
         let verdicts = self.remembered(name, digest);
         Image {
             image: format!("{name}@{digest}"),
-            tenant: "default",
+            tenant: self.tenant,
             lists,
             signatures,
             verdicts,
@@ -264,7 +264,8 @@ impl Memory {
     async fn manifest(&self, place: &Place, digest: Digest) -> Option<Named> {
         let known = self.content.manifest_at_hand(place, digest).await?;
         let named: BTreeSet<Digest> = known.manifest.children().map(|child| child.digest).collect();
-        let held: Vec<u64> = named.iter().filter_map(|blob| self.content.blobs().size(blob)).collect();
+        let sizes = named.iter().map(|blob| self.content.blobs().size(blob));
+        let held: Vec<u64> = futures_util::future::join_all(sizes).await.into_iter().flatten().collect();
         Some(Named { blobs: named.len(), held: held.len(), bytes: held.iter().sum() })
     }
 

@@ -1,6 +1,7 @@
 //! Blobs: streamed to the client while they are hashed and kept.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cache::{FillError, Filling, Origin, ReadError};
@@ -8,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::{Response, StatusCode, header};
 use oci::{ArtefactLimits, Digest, Verified};
+use upstream::FetchError;
 
 use super::cut::Download;
 use super::range::{Wanted, wanted};
@@ -15,6 +17,9 @@ use super::{Ground, Permit, Pull, PullDoor, Refusal, conditional, respond};
 use crate::content::ContentError;
 use crate::reply::{Body, entity_tag, header_value, stream, whole};
 use crate::verdicts::Source;
+
+/// How long a blob waits until it may arrive, where too many of the same tenant's arrive already.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl PullDoor {
     pub(super) async fn blob(
@@ -25,7 +30,8 @@ impl PullDoor {
         // From before the gate looks: what is revoked meanwhile is seen by the gate or heard of here.
         let mut revocations = self.revocations.clone();
         revocations.mark_unchanged();
-        let (permit, size) = self.gate.blob(&pull.place, digest).await?;
+        let (permit, size, parent) = self.gate.blob(&pull.place, digest).await?;
+        self.confirm(pull, parent).await?;
         let signature = match permit.ground() {
             Ground::Artefact => Some(self.signature(pull, digest, size).await?),
             Ground::Judged(_) | Ground::Descent(_) | Ground::ReferrersList => None,
@@ -111,10 +117,16 @@ impl PullDoor {
     }
 
     fn fill(&self, pull: &Pull<'_>, digest: Digest, size: u64) -> Filling {
-        let place = pull.place.clone();
+        let (place, fills) = (pull.place.clone(), self.fills.clone());
         self.content.blobs().fill(digest, size, move || async move {
+            let turn = tokio::time::timeout(PATIENCE, fills.acquire_owned()).await;
+            let turn = turn.map_err(|_| FetchError::TooManyRequests { retry_after: None })?;
             let body = place.upstream.blob(&place.name.repository, &digest).await?;
-            Ok::<_, upstream::FetchError>(body.stream)
+            // It has its turn until the last of it is read.
+            Ok::<_, FetchError>(body.stream.map(move |piece| {
+                let _turn = &turn;
+                piece
+            }))
         })
     }
 

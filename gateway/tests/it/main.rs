@@ -23,4 +23,5 @@ mod remote;
 mod revoked;
 mod stage;
 mod tags;
+mod tenants;
 mod trust;
