@@ -1,13 +1,17 @@
 # The two commands a newcomer needs are `make run` and `make test`. `make help` lists the rest.
 CARGO ?= cargo
 
-.PHONY: help run test check unit e2e load bench fuzz mutants chart deny clean
+.PHONY: help run demo test check unit e2e load bench fuzz mutants chart deny clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: ## Start Countersign on its embedded defaults and say what to type next.
 	$(CARGO) run --release --locked --bin countersign -- serve
+
+demo: ## Show it at work: an authority, a registry, pulls and reviews, with nothing but this machine.
+	$(CARGO) build --release --locked --bin countersign --bin countersign-demo
+	$${CARGO_TARGET_DIR:-target}/release/countersign-demo $(DEMO)
 
 test: ## Install what the tests need, and run all of them.
 	tools=$$(scripts/install-tools base e2e kubernetes | sed 's,/[^/]*$$,,' | paste -sd :) && PATH="$$tools:$$PATH" \

@@ -35,6 +35,9 @@ pub enum FillError {
     /// It could not be written, or what is there could not be read.
     #[error("content cannot be written to disk")]
     Disk(#[source] io::Error),
+    /// It was kept, and is not what it was any more. It was removed: whoever asks again has it fetched.
+    #[error("content that was kept has changed on disk")]
+    Changed,
     /// The task ended early: the source panicked, or the runtime is shutting down.
     #[error("the fill ended before it was done")]
     Lost,
@@ -49,6 +52,7 @@ impl FillError {
             | Self::TooShort { .. }
             | Self::TooLong { .. }
             | Self::Disk(_)
+            | Self::Changed
             | Self::Lost => None,
         }
     }

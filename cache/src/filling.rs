@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tokio::sync::watch;
 
-use crate::blob::read_chunk;
+use crate::blob::{Reading, read_chunk};
 use crate::{FillError, ReadError};
 
 /// How many bytes at its end a reader is given only when the whole content was checked. Nobody can have been given all
@@ -32,6 +32,8 @@ pub enum Origin {
     Ours,
     /// That of an earlier call. When it fails, ours was not asked.
     Joined,
+    /// Nobody's so far: it is kept, and hashed before it is believed.
+    Kept,
 }
 
 #[derive(Clone, Debug)]
@@ -49,9 +51,9 @@ pub(crate) enum Progress {
 }
 
 impl Filling {
-    pub(crate) fn begin(size: u64) -> (watch::Sender<Progress>, Self) {
+    pub(crate) fn begin(size: u64, origin: Origin) -> (watch::Sender<Progress>, Self) {
         let (sender, progress) = watch::channel(Progress::Begun);
-        (sender, Self { size, progress, origin: Origin::Ours })
+        (sender, Self { size, progress, origin })
     }
 
     pub(crate) fn join(&self) -> Self {
@@ -79,12 +81,13 @@ impl Filling {
         self.reached(|progress| matches!(progress, Progress::Settled { .. })).await
     }
 
-    /// These bytes, as they arrive, in chunks of at most 64 KiB. The last [`HOLD_BACK`] of them come when the whole
+    /// These bytes, as they arrive, in chunks. The last [`HOLD_BACK`] of them come when the whole
     /// blob was checked; where it fails the check, an error comes in their place.
     pub fn read(self, range: Range<u64>) -> impl Stream<Item = Result<Bytes, ReadError>> + Send + 'static {
-        stream::try_unfold((self, range), |(mut filling, mut rest)| async move {
+        let reading = Reading::begin();
+        stream::try_unfold((self, range, reading), |(mut filling, mut rest, reading)| async move {
             let next = filling.next(&mut rest).await?;
-            Ok(next.map(|bytes| (bytes, (filling, rest))))
+            Ok(next.map(|bytes| (bytes, (filling, rest, reading))))
         })
     }
 

@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStream;
 use oci::{Digest, Verified};
+use tokio::task::JoinSet;
 
 use crate::filling::Origin;
+use crate::lock::lock;
 use crate::shared::Forgets;
-use crate::{Beginning, Blob, Blobs, BoxError, Filling, Index, Limits, Memo, Shared};
+use crate::{Beginning, Blob, BlobStats, Blobs, BoxError, Filling, Index, Limits, Memo, Part, Shared};
 
 /// Content as one domain has it.
 ///
@@ -21,6 +24,8 @@ pub struct Holdings {
     blobs: Arc<Blobs>,
     /// The digests it brought; without, all is its own.
     held: Option<Memo<Digest, ()>>,
+    /// Those who note what a fill brings, once it is over.
+    noting: Mutex<JoinSet<()>>,
 }
 
 /// How many digests are known to be a domain's, in memory and on disk. What is forgotten is brought again.
@@ -32,13 +37,13 @@ const TABLE: &str = "held";
 impl Holdings {
     /// Everything that is kept: for whoever has no others beside.
     pub fn all(blobs: Arc<Blobs>) -> Arc<Self> {
-        Arc::new(Self { blobs, held: None })
+        Arc::new(Self { blobs, held: None, noting: Mutex::default() })
     }
 
     /// What the domain of this index brought.
     pub fn of(blobs: &Blobs, index: &Arc<Index>, fleet: Option<Arc<Shared>>) -> Arc<Self> {
         let held = Memo::purged_with(TABLE, LIMITS, Some(index.clone()), fleet);
-        Arc::new(Self { blobs: blobs.apart(), held: Some(held) })
+        Arc::new(Self { blobs: blobs.apart(), held: Some(held), noting: Mutex::default() })
     }
 
     /// The content of this digest, if it is had.
@@ -46,9 +51,25 @@ impl Holdings {
         if self.has(digest).await { self.blobs.find(digest).await } else { None }
     }
 
-    /// How many bytes the content of this digest has, if it is had. That somebody asked is no use of it.
-    pub async fn size(&self, digest: &Digest) -> Option<u64> {
-        if self.has(digest).await { self.blobs.size(digest) } else { None }
+    /// How many bytes the content of this digest has, if it is here, whoever brought it: for whoever operates the
+    /// gateway, and for nobody who pulls.
+    pub fn size(&self, digest: &Digest) -> Option<u64> {
+        self.blobs.size(digest)
+    }
+
+    /// As what it is kept, likewise.
+    pub fn part(&self, digest: &Digest) -> Option<Part> {
+        self.blobs.part(digest)
+    }
+
+    /// What is kept, and what became of what was to be kept; of all domains that keep it in one place.
+    pub fn stats(&self) -> BlobStats {
+        self.blobs.stats()
+    }
+
+    /// Keeps content from making room for other content for this long, as [`Blobs::pin`] does.
+    pub fn pin(&self, digests: impl Iterator<Item = Digest>, lasting: Duration) {
+        self.blobs.pin(digests, lasting);
     }
 
     /// The whole content of this digest as [`Blobs::read`] gives it, if it is had.
@@ -59,14 +80,10 @@ impl Holdings {
         if self.has(digest).await { self.blobs.read(digest, limit).await } else { Ok(None) }
     }
 
-    /// Keeps content that was brought whole. It is on disk when this returns.
-    ///
-    /// # Errors
-    /// What the system says; nothing is kept then.
-    pub async fn keep(&self, content: &Verified) -> io::Result<()> {
-        self.blobs.keep(content).await?;
+    /// Keeps a document that was brought whole, as [`Blobs::keep`] does.
+    pub async fn keep(&self, content: &Verified) {
+        self.blobs.keep(content).await;
         self.note(content.digest()).await;
-        Ok(())
     }
 
     /// Fills in the content of this digest as [`Blobs::fill`] does, or joins a fill of this domain's. It is had when
@@ -84,11 +101,15 @@ impl Holdings {
         Source::Error: Into<BoxError> + Send,
         Error: Into<BoxError> + Send + 'static,
     {
-        let filling = self.blobs.fill(digest, size, fetch);
+        // What another brought may be here: of that nothing is given, and the source is asked.
+        let is_had = self.held.as_ref().is_none_or(|held| held.find_in_memory(&digest).is_some());
+        let filling = self.blobs.fill_from(digest, size, is_had, fetch);
         if self.held.is_some() && filling.origin() == Origin::Ours {
             let (this, filling) = (self.clone(), filling.clone());
+            let mut noting = lock(&self.noting);
+            while noting.try_join_next().is_some() {}
             // It lasts as long as the fill, which has deadlines of its own.
-            tokio::spawn(async move {
+            noting.spawn(async move {
                 if filling.settled().await.is_ok() {
                     this.note(digest).await;
                 }
@@ -115,6 +136,12 @@ impl Holdings {
             Some(held) => held.forget_at_once(beginning),
             None => self.blobs.remove_under(beginning),
         }
+    }
+
+    /// Waits until what fills brought by now is noted.
+    pub async fn settled(&self) {
+        let noting = std::mem::take(&mut *lock(&self.noting));
+        noting.join_all().await;
     }
 
     async fn has(&self, digest: &Digest) -> bool {
@@ -181,12 +208,11 @@ mod tests {
         let two = two();
         let content = Verified::of(Bytes::from_static(b"secret"));
         let digest = content.digest();
-        two.a.keep(&content).await.unwrap();
+        two.a.keep(&content).await;
         assert!(two.a.find(&digest).await.is_some());
         assert!(two.a.read(&digest, 100).await.unwrap().is_some());
         assert!(two.b.find(&digest).await.is_none());
         assert!(two.b.read(&digest, 100).await.unwrap().is_none());
-        assert_eq!((two.a.size(&digest).await, two.b.size(&digest).await), (Some(6), None));
         // It is still so for whoever comes next with the same name.
         let again = Holdings::of(&two.blobs, &two.index.within("a".parse().unwrap()), None);
         assert!(again.find(&digest).await.is_some());
@@ -204,11 +230,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_another_brought_is_not_given_to_whoever_fills_it_in() {
+        let two = two();
+        let digest = Digest::of(b"layer");
+        fill(&two.a, b"layer").settled().await.unwrap();
+        // A source that does not have it, as one that only says that it does.
+        let claimed = two.b.fill(digest, 5, || async {
+            Ok::<_, Infallible>(stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"other"))]))
+        });
+        assert!(claimed.settled().await.is_err());
+        let refused = two.b.fill(digest, 5, || async {
+            Err::<stream::Empty<Result<Bytes, Infallible>>, _>(io::Error::other("no"))
+        });
+        assert!(refused.started().await.is_err());
+        assert!(two.b.find(&digest).await.is_none());
+    }
+
+    #[tokio::test]
     async fn what_a_domain_forgets_another_still_has() {
         let two = two();
         let content = Verified::of(Bytes::from_static(b"common"));
-        two.a.keep(&content).await.unwrap();
-        two.b.keep(&content).await.unwrap();
+        two.a.keep(&content).await;
+        two.b.keep(&content).await;
         assert_eq!(two.a.remove(Some(content.digest())).await, 1);
         assert!(two.a.find(&content.digest()).await.is_none());
         assert!(two.b.find(&content.digest()).await.is_some());

@@ -73,6 +73,11 @@ impl Scope {
         }
         Self(bytes.0.into())
     }
+
+    /// The names that one was made of, as it stands in a key. What is no text is left out.
+    pub(crate) fn names(encoded: &[u8]) -> Vec<String> {
+        fields(encoded).filter_map(|name| String::from_utf8(name.to_vec()).ok()).collect()
+    }
 }
 
 impl Key for Scope {

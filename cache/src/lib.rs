@@ -22,6 +22,7 @@ mod lock;
 mod memo;
 mod memory;
 mod open_error;
+mod passing;
 mod random;
 mod seal;
 mod shared;
@@ -29,7 +30,7 @@ mod stats;
 
 pub use beginning::Beginning;
 pub use blob::{Blob, ReadError};
-pub use blobs::Blobs;
+pub use blobs::{Audit, Audited, Blobs, Finding, Part, audit};
 pub use domain::{Domain, InvalidDomain, Share};
 pub use fill_error::{BoxError, FillError};
 pub use filling::{Filling, HOLD_BACK, Origin};
@@ -42,8 +43,11 @@ pub use links::{Link, Links, PARENTS};
 pub use memo::{Limits, Look, Memo, Presence, Sharing, What};
 pub use memory::{Memory, Since};
 pub use open_error::OpenError;
+pub use passing::pass_through;
 pub use seal::{Broken, InvalidSecrets, Label, Opened, Seals};
 pub use shared::{
     BUDGET, BreakerState, ConnectError, Forgets, InvalidUrl, MAX_VALUE, Settings, Shared, Trust,
 };
-pub use stats::{FlightStats, Latency, LeaseStats, MemoStats, MemoryStats, SharedStats};
+pub use stats::{
+    BlobStats, FlightStats, Latency, LeaseStats, MemoStats, MemoryStats, PartStats, SharedStats,
+};

@@ -168,6 +168,16 @@ impl Links {
         self.known.parents.keys_under(beginning).await
     }
 
+    /// Every child that something is known to name, in memory or on disk, with the names that its scope is made of.
+    /// Those of another algorithm than SHA-256 are left out.
+    pub async fn children(&self) -> Vec<(Vec<String>, Digest)> {
+        let child = |key: &KeyBytes| {
+            let (scope, hash) = (key.fields().next()?, key.fields().nth(1)?);
+            Some((Scope::names(scope), Digest::from_sha256(hash.try_into().ok()?)))
+        };
+        self.keys_under(Beginning::of_all()).await.iter().filter_map(child).collect()
+    }
+
     /// What is in memory, and what made room.
     pub fn held(&self) -> MemoryStats {
         self.known.parents.held()

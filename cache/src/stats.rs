@@ -29,6 +29,48 @@ pub struct MemoryStats {
     pub evictions: u64,
 }
 
+/// What [`Blobs`](crate::Blobs) keep, and what became of what was to be kept.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct BlobStats {
+    /// What images are judged by.
+    pub documents: PartStats,
+    /// What images are made of.
+    pub layers: PartStats,
+    /// The most bytes of both.
+    pub limit: Option<u64>,
+    /// How many digests are pinned, here or not.
+    pub pinned: u64,
+    /// How many fills are under way.
+    pub under_way: u64,
+    /// How many fills arrived and were what they should be.
+    pub filled: u64,
+    /// How many bytes fills brought.
+    pub filled_bytes: u64,
+    /// How many asked for what was under way already.
+    pub joined: u64,
+    /// How many fills broke off, or were something else.
+    pub failed: u64,
+    /// How many files were hashed again, since this process had not or they were changed.
+    pub hashed_again: u64,
+    /// How many files were not what their name says.
+    pub changed: u64,
+    /// How often content was not kept.
+    pub unkept: u64,
+    /// How often the disk took nothing, or failed.
+    pub disk_failures: u64,
+}
+
+/// What is kept of one part.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PartStats {
+    /// How many files.
+    pub files: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// How many files made room for others.
+    pub evictions: u64,
+}
+
 /// What [`Flights`](crate::Flights) did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct FlightStats {

@@ -1,6 +1,7 @@
 //! The admin listener: is it alive, is it ready, what did it count; and for whoever may operate it, what it remembers.
 
 mod access;
+mod decisions;
 mod operation;
 mod socket;
 
@@ -13,6 +14,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub(crate) use self::access::{Access, Via};
+pub(crate) use self::decisions::Decided;
 pub(crate) use self::socket::Socket;
 use crate::figures::Figures;
 use crate::kubernetes::Cluster;
@@ -44,8 +46,17 @@ pub(crate) struct Admin {
     cluster: Option<Arc<Cluster>>,
     metrics: PrometheusHandle,
     figures: Figures,
-    access: Access,
-    tenants: Arc<Tenants>,
+    operated: Operated,
+}
+
+/// What may be operated, and by whom.
+pub(crate) struct Operated {
+    /// Who may.
+    pub(crate) access: Access,
+    /// Whose memory is looked at.
+    pub(crate) tenants: Arc<Tenants>,
+    /// What was decided.
+    pub(crate) decided: Decided,
 }
 
 impl Admin {
@@ -56,10 +67,9 @@ impl Admin {
         cluster: Option<Arc<Cluster>>,
         metrics: PrometheusHandle,
         figures: Figures,
-        access: Access,
-        tenants: Arc<Tenants>,
+        operated: Operated,
     ) -> Self {
-        Self { readiness, rules, cluster, metrics, figures, access, tenants }
+        Self { readiness, rules, cluster, metrics, figures, operated }
     }
 
     /// Answers one request.
@@ -67,13 +77,18 @@ impl Admin {
     where
         B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
     {
+        let Operated { access, tenants, decided } = &self.operated;
         match request.uri().path() {
-            operation::CACHE | operation::PURGE | operation::TENANTS => {
-                match self.access.check(via, request.headers()) {
-                    Ok(operator) => operation::answer(&self.tenants, operator, request).await,
+            operation::CACHE | operation::PURGE | operation::STORAGE | operation::TENANTS => {
+                match access.check(via, request.headers()) {
+                    Ok(operator) => operation::answer(tenants, operator, request).await,
                     Err(refused) => refused,
                 }
             }
+            decisions::DECISIONS | decisions::DISAGREEMENTS => match access.check(via, request.headers()) {
+                Ok(operator) => decided.answer(operator, &request),
+                Err(refused) => refused,
+            },
             _ => self.report(request.method(), request.uri().path()),
         }
     }

@@ -1,10 +1,15 @@
 //! The admission door: the Kubernetes webhook, answered from the same memory as pulls.
 
+mod before;
+mod fields;
 mod images;
 mod message;
 mod mutate;
+mod passing;
 mod policies;
 mod review;
+mod reviewed;
+mod under_way;
 mod validate;
 
 use std::sync::Arc;
@@ -14,18 +19,26 @@ use ::policies::NoMatch;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
-use crate::config::Mutate;
+use crate::config::{self, Mutate};
 use crate::content::Content;
+use crate::core::Core;
 use crate::decision::Decisions;
 use crate::metrics::Metrics;
 use crate::place::Upstreams;
+use crate::records::{self, Asked, Outcome, Record, Records, kept};
 use crate::reply::{Body, text, whole};
+use crate::telemetry;
 use crate::verdicts::Verdicts;
 
-pub use images::{Image, InvalidObject, Workload};
-pub(crate) use review::AdmissionRequest;
-use review::Answer;
+pub(crate) use images::POD_SPEC;
+pub use images::{Image, Images, InvalidObject, Kinds, Workload};
+pub use passing::Passing;
+use review::{AdmissionRequest, Answer};
+use reviewed::Reviewed;
+use under_way::UnderWay;
 
 /// The most bytes of a review: etcd's limit for an object, twice (the old one comes along), and some air.
 const REVIEW_LIMIT: usize = 8 * 1024 * 1024;
@@ -42,10 +55,23 @@ pub struct AdmissionDoor {
     content: Arc<Content>,
     upstreams: Arc<Upstreams>,
     decisions: Arc<Decisions>,
+    records: Arc<Records>,
     metrics: Arc<Metrics>,
+    kinds: Kinds,
     mutate: Mutate,
+    /// Whether images are made to be fetched through the gateway.
+    rewrite: bool,
+    /// Whether everything is let pass, and what would be said only kept.
+    observe: bool,
     no_match: NoMatch,
+    under_way: UnderWay,
+    /// Those that are being read, and those under way.
+    arrived: Arc<Semaphore>,
 }
+
+/// How many times more reviews may be read at once than be under way: those that are too many are read too, so that they
+/// can be told.
+const READ: u32 = 4;
 
 /// What is asked of a review.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,17 +114,29 @@ impl Act {
 }
 
 impl AdmissionDoor {
-    /// A door over these parts.
-    pub fn new(
-        verdicts: Arc<Verdicts>,
-        content: Arc<Content>,
-        upstreams: Arc<Upstreams>,
+    /// A door over these parts, with these settings and for what no policy matches.
+    pub(crate) fn new(
+        core: &Core,
         decisions: Arc<Decisions>,
-        metrics: Arc<Metrics>,
-        mutate: Mutate,
+        records: Arc<Records>,
+        settings: &config::Admission,
         no_match: NoMatch,
     ) -> Self {
-        Self { verdicts, content, upstreams, decisions, metrics, mutate, no_match }
+        Self {
+            verdicts: core.verdicts.clone(),
+            content: core.content.clone(),
+            upstreams: core.upstreams.clone(),
+            decisions,
+            records,
+            metrics: core.metrics.clone(),
+            kinds: Kinds::new(&settings.kinds),
+            mutate: settings.mutate,
+            rewrite: settings.rewrite.is_some(),
+            observe: settings.observe,
+            no_match,
+            under_way: UnderWay::new(settings.reviews),
+            arrived: Arc::new(Semaphore::new(settings.reviews.saturating_mul(READ) as usize)),
+        }
     }
 
     /// Answers one request.
@@ -119,6 +157,11 @@ impl AdmissionDoor {
         if !is_json(request.headers().get(header::CONTENT_TYPE)) {
             return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a review is sent as application/json");
         }
+        let span = telemetry::request(request.headers(), act.as_str());
+        let Ok(_arrived) = self.arrived.try_acquire() else {
+            self.metrics.shed("unread");
+            return text(StatusCode::SERVICE_UNAVAILABLE, "more reviews arrive than can be read");
+        };
         let deadline = started + timeout(request.uri().query()).saturating_sub(MARGIN);
         let body = match tokio::time::timeout_at(deadline.into(), read(request.into_body())).await {
             Ok(Ok(body)) => body,
@@ -136,26 +179,132 @@ impl AdmissionDoor {
                 Err(why) => text(StatusCode::BAD_REQUEST, why),
             };
         }
-        let question = match AdmissionRequest::parse(&body) {
-            Ok(question) => question,
-            Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
+        match AdmissionRequest::parse(&body) {
+            Ok(question) => {
+                let reviewing = self.review(act, &question, started, deadline);
+                json(reviewing.instrument(span).await.encode())
+            }
+            Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
+        }
+    }
+
+    /// Answers one review, and keeps what there is to keep of it.
+    async fn review<'a>(
+        &self,
+        act: Act,
+        question: &'a AdmissionRequest<'_>,
+        started: Instant,
+        deadline: Instant,
+    ) -> Answer<'a> {
+        let mut reviewed = self.reviewed(act, question, deadline).await;
+        let outcome = reviewed.answer.outcome();
+        let mut reason = reviewed.passing.map(Passing::as_str);
+        reason = reason.or_else(|| records::reason(outcome, &reviewed.images));
+        let observed = self.observe && act == Act::Validate;
+        // What is only tried out is told, and leaves no trace.
+        if question.is_dry_run() {
+            self.metrics.tried(act);
+        } else {
+            let decision = self.decisions.next();
+            reviewed.answer = reviewed.answer.named(decision, reason);
+            self.count(act, outcome, reviewed.passing, observed, started);
+            if keeps(act, outcome, reviewed.passing) {
+                let record = Record {
+                    tenant: None,
+                    id: decision,
+                    at: crate::clock::now(),
+                    took: started.elapsed(),
+                    asked: asked(act, question, reviewed.generate_name.as_deref()),
+                    outcome,
+                    observed,
+                    message: reviewed.answer.message().map(Into::into),
+                    images: std::mem::take(&mut reviewed.images),
+                };
+                self.records.keep(record);
+            }
+        }
+        log(act, question, &reviewed, reason, observed, started);
+        if observed { reviewed.answer.observed() } else { reviewed.answer }
+    }
+
+    async fn reviewed<'a>(
+        &self,
+        act: Act,
+        question: &'a AdmissionRequest<'_>,
+        deadline: Instant,
+    ) -> Reviewed<'a> {
+        match act {
+            Act::ValidatePolicy => return Reviewed::of(policies::validate(question)),
+            Act::DefaultPolicy | Act::ConvertPolicies => return Reviewed::of(policies::default(question)),
+            Act::Mutate | Act::Validate => {}
+        }
+        let place = match self.under_way.enter(question.namespace.as_deref().unwrap_or_default()) {
+            Ok(place) => place,
+            Err(crowded) => {
+                self.metrics.shed(crowded.as_str());
+                let most = self.under_way.most();
+                let message =
+                    format!("validation failed: the gateway is busy: it answers {most} reviews at once");
+                return Reviewed::of(Answer::undecided(&question.uid, message, Vec::new()));
+            }
         };
-        let decision = self.decisions.next();
-        let answer = match act {
-            Act::Mutate => self.mutate(&question, deadline).await,
-            Act::Validate => self.validate(&question, deadline).await,
-            Act::ValidatePolicy => policies::validate(&question),
-            Act::DefaultPolicy | Act::ConvertPolicies => policies::default(&question),
+        let reviewed = match act {
+            Act::Mutate => self.mutate(question, deadline).await,
+            Act::Validate | Act::ValidatePolicy | Act::DefaultPolicy | Act::ConvertPolicies => {
+                self.validate(question, deadline).await
+            }
         };
-        let answer = answer.named(decision);
-        self.metrics.reviewed(act, answer.allowed(), started.elapsed());
-        log(act, &question, &answer, started);
-        json(answer.encode())
+        drop(place);
+        reviewed
+    }
+
+    fn count(&self, act: Act, outcome: Outcome, passing: Option<Passing>, observed: bool, started: Instant) {
+        let allowed = observed || outcome == Outcome::Allowed;
+        self.metrics.reviewed(act, allowed, started.elapsed());
+        if let Some(passing) = passing {
+            self.metrics.passed(passing);
+        }
+        if observed {
+            self.metrics.observed(outcome);
+        }
     }
 }
 
+/// Whether a review is a decision to keep: what passes unjudged is none, and mutation decides nothing unless it says no.
+fn keeps(act: Act, outcome: Outcome, passing: Option<Passing>) -> bool {
+    match act {
+        Act::Validate => passing.is_none(),
+        Act::Mutate => outcome != Outcome::Allowed,
+        Act::ValidatePolicy | Act::DefaultPolicy | Act::ConvertPolicies => false,
+    }
+}
+
+/// What was asked, for the records.
+fn asked(act: Act, question: &AdmissionRequest<'_>, generate_name: Option<&str>) -> Asked {
+    Asked::Review(records::Review {
+        act: act.as_str(),
+        uid: kept(&question.uid),
+        operation: question.operation.as_str(),
+        part: kept(question.part()),
+        group: kept(&question.kind.group),
+        version: kept(&question.kind.version),
+        kind: kept(&question.kind.kind),
+        namespace: kept(question.namespace.as_deref().unwrap_or_default()),
+        name: kept(question.name.as_deref().unwrap_or_default()),
+        generate_name: kept(generate_name.unwrap_or_default()),
+    })
+}
+
 /// One event a request.
-fn log(act: Act, question: &AdmissionRequest<'_>, answer: &Answer<'_>, started: Instant) {
+fn log(
+    act: Act,
+    question: &AdmissionRequest<'_>,
+    reviewed: &Reviewed<'_>,
+    reason: Option<&'static str>,
+    observed: bool,
+    started: Instant,
+) {
+    let answer = &reviewed.answer;
     macro_rules! event {
         ($level:expr) => {
             tracing::event!(
@@ -166,8 +315,11 @@ fn log(act: Act, question: &AdmissionRequest<'_>, answer: &Answer<'_>, started: 
                 kind = &*question.kind.kind,
                 namespace = question.namespace.as_deref(),
                 name = question.name.as_deref(),
-                operation = &*question.operation,
-                allowed = answer.allowed(),
+                operation = question.operation.as_str(),
+                dry_run = question.is_dry_run(),
+                observed,
+                allowed = answer.outcome() == Outcome::Allowed,
+                reason,
                 says = answer.message(),
                 decision = answer.decision(),
                 microseconds = started.elapsed().as_micros() as u64,
@@ -175,11 +327,18 @@ fn log(act: Act, question: &AdmissionRequest<'_>, answer: &Answer<'_>, started: 
             )
         };
     }
-    if answer.allowed() {
+    if answer.outcome() == Outcome::Allowed {
         event!(tracing::Level::INFO);
     } else {
         event!(tracing::Level::WARN);
     }
+}
+
+/// The name of the question that a review asks, and the namespace that it is about; nothing where it is none, which the
+/// door says.
+pub(crate) fn about(body: &Bytes) -> Option<(String, Option<String>)> {
+    let request = AdmissionRequest::parse(body).ok()?;
+    Some((request.uid.to_string(), request.namespace.as_deref().map(str::to_owned)))
 }
 
 /// Why a review was not read.

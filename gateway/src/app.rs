@@ -12,13 +12,15 @@ use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::admin::{Access, Admin, Readiness, Socket, Via};
-use crate::config::{self, Config};
+use crate::admin::{Access, Admin, Decided, Operated, Readiness, Socket, Via};
+use crate::config::{self, AuditFile, Config};
 use crate::core::{self, Core, Foundations};
 use crate::decision::Decisions;
 use crate::figures::Figures;
 use crate::listen::Door;
-use crate::tenants::Tenants;
+use crate::memory::usage;
+use crate::records::{Audit, Records};
+use crate::tenants::{Deciding, Tenants};
 use crate::{metrics, reload, tls, trust};
 
 /// How long requests under way may take to finish once the gateway is told to stop.
@@ -40,6 +42,15 @@ pub struct App {
     shared: Option<Arc<Shared>>,
     tenants: Arc<Tenants>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// Where decisions are kept.
+fn records(config: &Config) -> anyhow::Result<Arc<Records>> {
+    let open = |file: &AuditFile| {
+        Audit::open(&file.path, file.limit, file.format)
+            .map_err(|error| anyhow::anyhow!("audit.path: {}: {error}", file.path.display()))
+    };
+    Ok(Records::new(config.audit.memory, config.audit.file.as_ref().map(open).transpose()?))
 }
 
 impl App {
@@ -90,7 +101,8 @@ impl App {
             passes: watch::Sender::new(0),
         };
         let passes = in_force.passes.subscribe();
-        let tenants = Tenants::new(&config, &foundations, everybody, &decisions)?;
+        let decided = Deciding { decisions, records: records(&config)? };
+        let tenants = Tenants::new(&config, &foundations, everybody, &decided)?;
         let mut app = Self {
             registry: registry.address()?,
             admission: admission.address()?,
@@ -111,9 +123,16 @@ impl App {
             foundations.cluster.clone(),
             handle,
             figures,
-            access,
-            tenants.clone(),
+            Operated {
+                access,
+                tenants: tenants.clone(),
+                decided: Decided::new(decided.records, tenants.everybody().core().upstreams.clone()),
+            },
         ));
+        if !tenants.are_apart() {
+            let counting = usage::count_now_and_then(tenants.everybody().memory(), until(stopped.clone()));
+            app.tasks.push(tokio::spawn(counting));
+        }
         for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();
             app.open(door, stopped.clone(), move |request| {
@@ -203,7 +222,11 @@ impl App {
         self.readiness.drain();
         self.stop.send_replace(true);
         let aborts: Vec<_> = self.tasks.iter().map(JoinHandle::abort_handle).collect();
-        let done = futures_util::future::join_all(self.tasks);
+        let tenants = self.tenants;
+        let done = async {
+            futures_util::future::join_all(self.tasks).await;
+            tenants.settled().await;
+        };
         if tokio::time::timeout(DRAIN, done).await.is_err() {
             tracing::warn!("some requests did not finish in time");
             aborts.iter().for_each(tokio::task::AbortHandle::abort);

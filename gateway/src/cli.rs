@@ -7,11 +7,14 @@ mod mirror_lint;
 mod object;
 mod policy;
 mod policy_test;
+mod reached;
 mod serve;
+mod storage;
 mod tenants;
 mod verify;
 mod verify_bundle;
 mod webhooks;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -88,6 +91,11 @@ enum Command {
     /// Look at what a gateway that runs remembers, and have it forgotten, at every replica.
     #[command(subcommand)]
     Cache(cache::Cache),
+    /// Look through the bytes that a gateway keeps.
+    #[command(subcommand)]
+    Storage(storage::Storage),
+    /// Tell why a gateway that runs said what it said: by the name of a decision, of an object or of an image.
+    Why(why::Why),
     /// Tell what each tenant of a gateway that runs uses.
     Tenants(tenants::Tenants),
     /// Write the configuration of nodes that leaves them no way but through the gateway.
@@ -142,6 +150,8 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::Verify(arguments) => verify::verify(&arguments),
         Command::VerifyBundle(arguments) => verify_bundle::verify_bundle(&arguments),
         Command::Cache(command) => cache::cache(&command),
+        Command::Storage(command) => storage::storage(&command),
+        Command::Why(arguments) => why::why(&arguments),
         Command::Tenants(arguments) => tenants::tenants(&arguments),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),

@@ -2,6 +2,8 @@
 
 mod cloud;
 mod file;
+mod kinds;
+mod platform;
 mod redis;
 mod secrets;
 mod tenants;
@@ -16,10 +18,13 @@ use ::upstream::Url;
 use oci::{Host, Name};
 use policies::NoMatch;
 
+pub use crate::field_path::{FieldPath, InvalidFieldPath};
 pub use crate::hostname::{Hostname, InvalidHostname};
+pub use crate::records::Format as AuditFormat;
 pub use crate::tenants::Network;
 pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
+pub use platform::{InvalidPlatform, Platform};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
 pub(crate) use secrets::short_secret;
@@ -52,8 +57,12 @@ pub struct Config {
     pub domain: cache::Domain,
     /// Whether there is nobody beside.
     alone: bool,
+    /// Where decisions are kept.
+    pub audit: Audit,
     /// How to log.
     pub log: Log,
+    /// Where spans are sent, if anywhere.
+    pub traces: Option<Traces>,
     /// How long it is believed that an image has no signature, or none that helps, in whole seconds. No key of the file
     /// sets it: shorter would ask registries for nothing, and longer makes those wait who have signed.
     pub denials: Duration,
@@ -96,6 +105,46 @@ pub struct Admission {
     pub mutate: Mutate,
     /// What the webhook is called in messages, and its configurations in a cluster.
     pub webhook: String,
+    /// Where the images are of objects of kinds that do not come with Kubernetes.
+    pub kinds: Vec<Kind>,
+    /// The gateway's own address, as images name it that are fetched through the gateway. Where `mutate` pins images, it
+    /// makes them name it.
+    pub rewrite: Option<Host>,
+    /// Whether everything is let pass, and what would be said only kept and counted.
+    pub observe: bool,
+    /// How many reviews may be under way at once.
+    pub reviews: u32,
+}
+
+/// A kind of object that makes Pods, and where it names their images.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    /// Its API group.
+    pub group: String,
+    /// Its name, in whichever version.
+    pub kind: String,
+    /// Where images stand. None of these leads to another.
+    pub paths: Vec<FieldPath>,
+}
+
+/// Where decisions are kept.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// How many bytes of them are kept in memory.
+    pub memory: u64,
+    /// The file that all of them are written to, if they are.
+    pub file: Option<AuditFile>,
+}
+
+/// A file that decisions are written to.
+#[derive(Clone, Debug)]
+pub struct AuditFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How large it grows before it is renamed and begun anew.
+    pub limit: u64,
+    /// What its lines are.
+    pub format: AuditFormat,
 }
 
 /// Where health and metrics are served, and where an operator asks and changes what is remembered.
@@ -136,6 +185,8 @@ pub struct Storage {
     pub path: PathBuf,
     /// The most bytes of content that are kept in it; unbounded without.
     pub limit: Option<u64>,
+    /// The platforms whose images are fetched whole once their manifest was allowed; none is without.
+    pub prefetch: Vec<Platform>,
 }
 
 /// Whom to trust.
@@ -210,6 +261,15 @@ pub struct Log {
     pub format: LogFormat,
     /// What to log, as a filter of the `tracing` crate: `info`, `warn,gateway=debug`.
     pub level: String,
+}
+
+/// Where spans are sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traces {
+    /// The collector's address for traces, which speaks OTLP over HTTP.
+    pub endpoint: Url,
+    /// How many of the requests are traced whose senders do not say, from 0 to 1.
+    pub share: f64,
 }
 
 /// The form of a log line.

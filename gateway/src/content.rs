@@ -18,10 +18,12 @@ use oci::{
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use upstream::FetchError;
 
 use self::access::Access;
 use crate::fleet::Fleet;
+use crate::phase::Phase;
 use crate::place::Place;
 use crate::renewals::Renewals;
 use crate::reply::{entity_tag, header_value};
@@ -43,6 +45,8 @@ pub struct Known {
     pub head: Head,
     /// When its links were last renewed, in seconds since 1970.
     linked_at: AtomicU64,
+    /// When it was last seen that a pull of it is under way, the same.
+    pulled_at: AtomicU64,
 }
 
 /// What every answer with a manifest says of it, ready to be sent.
@@ -59,6 +63,12 @@ pub struct Head {
 /// How long links are believed to be there without looking, in seconds: less than they are kept for certain.
 const LINKED_FOR: u64 = 60;
 
+/// How long a pull may take at least before what it wants makes room for something else.
+const PULL: Duration = Duration::from_secs(600);
+
+/// For how long it is not noted again that a manifest is pulled, in seconds.
+const PULLED_FOR: u64 = 60;
+
 /// Why content could not be had.
 #[derive(Clone, Debug, Error)]
 pub enum ContentError {
@@ -68,9 +78,6 @@ pub enum ContentError {
     /// The upstream gave something that is no manifest.
     #[error(transparent)]
     Invalid(#[from] Arc<InvalidManifest>),
-    /// It could not be kept.
-    #[error("content could not be kept on disk")]
-    Disk(#[source] Arc<std::io::Error>),
     /// The task that fetched it ended early.
     #[error("a task ended before its work was done")]
     Lost,
@@ -98,6 +105,8 @@ pub struct Content {
     resolutions: Flights<QuestionKey, Result<Resolved, ContentError>>,
     renewals: Arc<Renewals>,
     access: Access,
+    /// How many blobs arrive at once.
+    arriving: Arc<Semaphore>,
     /// What other replicas say of what belongs to what, and are told, is said through this.
     shared: Option<Arc<Shared>>,
     /// Who hears of purges besides.
@@ -119,6 +128,7 @@ impl Content {
         fleet: Option<&Fleet>,
         beliefs: Beliefs,
         access: Duration,
+        arriving: Option<usize>,
         renewals: Arc<Renewals>,
     ) -> Arc<Self> {
         let links = match fleet {
@@ -146,6 +156,7 @@ impl Content {
             resolutions: Flights::new(),
             renewals,
             access: Access::believed(access),
+            arriving: Arc::new(Semaphore::new(arriving.unwrap_or(Semaphore::MAX_PERMITS))),
             shared,
             _forgetting: [relinked, removed],
         })
@@ -154,6 +165,11 @@ impl Content {
     /// Which child belongs to which manifest.
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// Turns of blobs that arrive.
+    pub(crate) fn arriving(&self) -> &Arc<Semaphore> {
+        &self.arriving
     }
 
     /// Whether other replicas say what belongs to what.
@@ -192,6 +208,17 @@ impl Content {
         known.linked_at.store(now, Ordering::Relaxed);
     }
 
+    /// Notes that a pull of this manifest is under way: what it names is kept until that may be over. Says whether this
+    /// was not noted lately.
+    pub(crate) fn pulled(&self, known: &Known) -> bool {
+        let now = crate::clock::seconds_since_1970();
+        if now.saturating_sub(known.pulled_at.swap(now, Ordering::Relaxed)) < PULLED_FOR {
+            return false;
+        }
+        self.blobs.pin(known.manifest.children().map(|child| child.digest), PULL);
+        true
+    }
+
     /// What a tag means. Asked upstream unless it was within the freshness window; all who ask at once share one
     /// request. Where the registry cannot be asked, what the tag last meant is given for as long as that is configured,
     /// and marked as such.
@@ -223,8 +250,8 @@ impl Content {
                 this.ask(&place, &tag, key, asked).await
             }
         };
-        let resolved =
-            self.resolutions.run((key, asked.purges()), work).await.unwrap_or(Err(ContentError::Lost))?;
+        let resolving = Phase::Resolve.wait(self.resolutions.run((key, asked.purges()), work));
+        let resolved = resolving.await.unwrap_or(Err(ContentError::Lost))?;
         if resolved.stale.is_some() {
             metrics::counter!("countersign_stale_tags_total").increment(1);
         }
@@ -236,7 +263,8 @@ impl Content {
     /// # Errors
     /// As [`Content::resolve`].
     pub async fn resolve_now(&self, place: &Place, tag: &Tag) -> Result<Digest, ContentError> {
-        Ok(place.upstream.resolve(&place.name.repository, tag).await?)
+        let resolving = place.upstream.resolve(&place.name.repository, tag);
+        Ok(Phase::Resolve.wait(Phase::Resolve.time(resolving)).await?)
     }
 
     async fn ask(
@@ -246,7 +274,8 @@ impl Content {
         key: TagKey,
         asked: Asked,
     ) -> Result<Resolved, ContentError> {
-        let error = match place.upstream.resolve(&place.name.repository, tag).await {
+        let resolving = place.upstream.resolve(&place.name.repository, tag);
+        let error = match Phase::Resolve.time(resolving).await {
             Ok(digest) => {
                 self.access.prove(&place.name);
                 return Ok(self.tags.confirmed(asked, key, digest).await);
@@ -338,15 +367,16 @@ impl Content {
             }
             fetched
         };
-        self.fetches.run(key, work).await.unwrap_or(Err(ContentError::Lost))
+        Phase::Fetch.wait(self.fetches.run(key, work)).await.unwrap_or(Err(ContentError::Lost))
     }
 
     async fn fetch(&self, place: &Place, digest: Digest) -> Result<Arc<Known>, ContentError> {
-        let fetched = place.upstream.manifest(&place.name.repository, &TagOrDigest::Digest(digest)).await?;
+        let version = TagOrDigest::Digest(digest);
+        let fetching = place.upstream.manifest(&place.name.repository, &version);
+        let fetched = Phase::Fetch.time(fetching).await?;
         self.access.prove(&place.name);
         let known = Arc::new(Known::read(fetched.content, fetched.media_type.as_ref()).map_err(Arc::new)?);
-        let disk = |error| ContentError::Disk(Arc::new(error));
-        self.blobs.keep(&known.content).await.map_err(disk)?;
+        self.blobs.keep(&known.content).await;
         self.link(place, &known).await;
         let key = (place.name.clone(), digest);
         self.members.keep(key.clone(), Membership { media_type: fetched.media_type }).await;
@@ -377,6 +407,14 @@ impl Known {
             digest: header_value(&content.digest().to_string()),
             entity_tag: entity_tag(content.digest()),
         };
-        Ok(Self { content, manifest, judged, artefact, head, linked_at: AtomicU64::new(0) })
+        Ok(Self {
+            content,
+            manifest,
+            judged,
+            artefact,
+            head,
+            linked_at: AtomicU64::new(0),
+            pulled_at: AtomicU64::new(0),
+        })
     }
 }

@@ -11,7 +11,7 @@ use cache::{Blobs, Domain, Holdings, Index, Shared};
 use oci::Digest;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, Quotas};
 use crate::connect::upstreams;
 use crate::content::Content;
 use crate::cue::Cue;
@@ -62,6 +62,8 @@ pub(crate) struct Foundation {
     holdings: Arc<Holdings>,
     fleet: Option<Fleet>,
     turns: Turns,
+    /// How many blobs arrive at once.
+    arriving: Option<usize>,
     metrics: Arc<Metrics>,
 }
 
@@ -89,29 +91,37 @@ impl Foundations {
             holdings: Holdings::all(self.blobs.clone()),
             fleet: self.fleet.clone(),
             turns: self.turns.clone(),
+            arriving: None,
             metrics: self.metrics.clone(),
         }
     }
 
     /// What is a tenant's: tables of its own, what it brought of the bytes that are kept, and a queue of its own.
-    pub(crate) fn of(&self, domain: Domain, weight: u32) -> Foundation {
+    pub(crate) fn of(&self, domain: Domain, quotas: &Quotas) -> Foundation {
         let index = self.index.within(domain);
         let fleet = self.fleet.as_ref().map(|fleet| fleet.within(domain));
         let holdings = Holdings::of(&self.blobs, &index, fleet.as_ref().map(|fleet| fleet.shared().clone()));
-        Foundation { index, holdings, fleet, turns: self.turns.apart(weight), metrics: self.metrics.clone() }
+        Foundation {
+            index,
+            holdings,
+            fleet,
+            turns: self.turns.apart(quotas.weight),
+            arriving: Some(quotas.fills),
+            metrics: self.metrics.clone(),
+        }
     }
 
     /// The same, with bytes in a directory of the tenant's own, up to its own limit.
     pub(crate) fn of_own_disk(
         &self,
         domain: Domain,
-        weight: u32,
+        quotas: &Quotas,
         directory: &std::path::Path,
         limit: u64,
     ) -> anyhow::Result<Foundation> {
         private_directory(directory)?;
         let holdings = Holdings::all(Blobs::open(directory, Some(limit))?);
-        Ok(Foundation { holdings, ..self.of(domain, weight) })
+        Ok(Foundation { holdings, ..self.of(domain, quotas) })
     }
 
     /// What the replicas of the fleet share, if there is one.
@@ -174,13 +184,20 @@ impl Core {
 
     /// What answers by this configuration and these rules, over what is its own.
     pub(crate) fn over(foundation: Foundation, config: &Config, rules: Rules) -> anyhow::Result<Self> {
-        let Foundation { index, holdings, fleet, turns, metrics } = foundation;
+        let Foundation { index, holdings, fleet, turns, arriving, metrics } = foundation;
         let upstreams = Arc::new(upstreams(config)?);
         let renewals = Renewals::new();
         let beliefs = Beliefs { fresh: config.registry.tag_freshness, stale: config.registry.stale_tags };
         let access = config.registry.access_freshness;
-        let content =
-            Content::new(holdings.clone(), &index, fleet.as_ref(), beliefs, access, renewals.clone());
+        let content = Content::new(
+            holdings.clone(),
+            &index,
+            fleet.as_ref(),
+            beliefs,
+            access,
+            arriving,
+            renewals.clone(),
+        );
         let materials = Materials::new(holdings, &index, fleet.as_ref(), config.denials, metrics.clone());
         let revocations = watch::Sender::new(rules.policies.revoked());
         let rules = Arc::new(ArcSwap::from_pointee(rules));

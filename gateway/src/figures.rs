@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::{BreakerState, FlightStats, Latency, MemoStats, MemoryStats, Shared, SharedStats};
+use cache::{BlobStats, BreakerState, FlightStats, Latency, MemoStats, MemoryStats, Shared, SharedStats};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::core::Core;
@@ -48,6 +48,7 @@ impl Figures {
         lookups.into_iter().for_each(|(table, stats)| looked_up(table, stats));
         entries.into_iter().for_each(|(table, stats)| held(table, stats));
         flights.into_iter().for_each(|(work, stats)| flown(work, stats));
+        kept(&self.tenants.everybody().core().content.blobs().stats());
         for (outcome, count) in [("begun", begun), ("put-off", put_off)] {
             counter!("countersign_renewals_total", "outcome" => outcome).absolute(count);
         }
@@ -89,6 +90,28 @@ fn held(table: &'static str, stats: MemoryStats) {
     gauge!("countersign_cache_entries", "table" => table).set(stats.entries as f64);
     gauge!("countersign_cache_bytes", "table" => table).set(stats.bytes as f64);
     counter!("countersign_cache_evictions_total", "table" => table).absolute(stats.evictions);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and no disk has 2^52 bytes")]
+fn kept(stats: &BlobStats) {
+    for (part, of) in [("documents", stats.documents), ("layers", stats.layers)] {
+        gauge!("countersign_storage_bytes", "part" => part).set(of.bytes as f64);
+        gauge!("countersign_storage_files", "part" => part).set(of.files as f64);
+        counter!("countersign_storage_evictions_total", "part" => part).absolute(of.evictions);
+    }
+    if let Some(limit) = stats.limit {
+        gauge!("countersign_storage_limit_bytes").set(limit as f64);
+    }
+    gauge!("countersign_storage_pinned").set(stats.pinned as f64);
+    gauge!("countersign_fills_under_way").set(stats.under_way as f64);
+    for (outcome, count) in [("filled", stats.filled), ("joined", stats.joined), ("failed", stats.failed)] {
+        counter!("countersign_fills_total", "outcome" => outcome).absolute(count);
+    }
+    counter!("countersign_fill_bytes_total").absolute(stats.filled_bytes);
+    counter!("countersign_storage_hashed_again_total").absolute(stats.hashed_again);
+    counter!("countersign_storage_changed_total").absolute(stats.changed);
+    counter!("countersign_storage_unkept_total").absolute(stats.unkept);
+    counter!("countersign_storage_disk_failures_total").absolute(stats.disk_failures);
 }
 
 fn flown(work: &'static str, stats: FlightStats) {
@@ -153,7 +176,50 @@ fn histogram(latency: &Latency) -> String {
     )
 }
 
+fn describe_storage() {
+    describe_gauge!("countersign_storage_bytes", Unit::Bytes, "Bytes of content that are kept");
+    describe_gauge!("countersign_storage_files", "Files of content that are kept");
+    describe_gauge!("countersign_storage_limit_bytes", Unit::Bytes, "The most bytes that are kept");
+    describe_gauge!(
+        "countersign_storage_pinned",
+        "Digests that make no room, because pulls of them are under way"
+    );
+    describe_gauge!("countersign_fills_under_way", "Blobs on their way from their registries");
+    describe_counter!("countersign_storage_evictions_total", "Files that made room for others");
+    describe_counter!(
+        "countersign_fills_total",
+        "Blobs that arrived and were right, requests that joined one under way, and fills that failed"
+    );
+    describe_counter!(
+        "countersign_fill_bytes_total",
+        Unit::Bytes,
+        "Bytes of blobs that came from registries"
+    );
+    describe_counter!(
+        "countersign_storage_hashed_again_total",
+        "Files that were hashed before they were believed, because this process had not written them"
+    );
+    describe_counter!(
+        "countersign_storage_changed_total",
+        "Files that were not what they should be, and were removed"
+    );
+    describe_counter!("countersign_storage_unkept_total", "Content that was right and could not be kept");
+    describe_counter!(
+        "countersign_storage_disk_failures_total",
+        "Times that the disk had no room, or failed"
+    );
+    describe_counter!(
+        "countersign_passed_through_total",
+        "Blobs that were fetched for one request and kept nowhere, because the disk took nothing"
+    );
+    describe_counter!(
+        "countersign_prefetches_total",
+        "Images fetched ahead, or put off because too many were"
+    );
+}
+
 fn describe() {
+    describe_storage();
     describe_counter!("countersign_cache_lookups_total", "Things looked for, by the tier that had them");
     describe_gauge!("countersign_cache_entries", "Entries in memory");
     describe_gauge!(

@@ -67,7 +67,7 @@ async fn add(
             let fetched =
                 place.upstream.small_blob(&place.name.repository, &config.digest, config.size).await;
             let file = fetched.map_err(Undecided::Fetch)?;
-            content.blobs().keep(&file).await.map_err(|error| Undecided::Internal(error.to_string()))?;
+            content.blobs().keep(&file).await;
             file
         }
     };

@@ -26,8 +26,17 @@ use crate::reply::{Body, text};
 /// The most connections of one door at once. More wait in the kernel's queue.
 const CONNECTIONS: usize = 8192;
 
-/// How long a client may take to shake hands, or to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to shake hands.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may be without a request, and a request's head may take. Clients in Go, which the API server and
+/// most runtimes are, keep connections for 90 s: were we to close one first, the request that is just then sent on it
+/// would be lost, and a lost review is a denied one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How much of an answer waits in a connection for its client, and the most that a request's head may have. What comes
+/// next of a blob is read when there is less: many slow clients hold little memory.
+const BUFFER: usize = 64 * 1024;
 
 /// The same of the admin socket, which operators alone open.
 const LOCAL_CONNECTIONS: usize = 64;
@@ -140,7 +149,7 @@ where
         let address = stream.peer_addr().ok().map(|address| address.ip());
         match self.tls.clone() {
             None => self.speak(stream, Peer { address, ..Peer::default() }).await,
-            Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+            Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let peer = Peer::shaken(address, stream.get_ref().1);
                     self.speak(stream, peer).await;
@@ -166,7 +175,12 @@ where
             }
         });
         let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_headers(100);
+        server
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE_TIMEOUT)
+            .max_headers(100)
+            .max_buf_size(BUFFER);
         server
             .http2()
             .timer(TokioTimer::new())

@@ -14,6 +14,7 @@ use verify::Material;
 
 use crate::fleet::Fleet;
 use crate::metrics::Metrics;
+use crate::phase::Phase;
 use crate::place::Place;
 use crate::search::search;
 use crate::undecided::{Undecided, with_causes};
@@ -176,7 +177,7 @@ impl Materials {
             }
         };
         let purges = self.lists.since(&spot.key()).purges();
-        self.discoveries.run((spot.key(), demand as u64, purges), work).await?
+        Phase::Discover.wait(self.discoveries.run((spot.key(), demand as u64, purges), work)).await?
     }
 
     /// What another replica found since.
@@ -203,9 +204,7 @@ impl Materials {
     async fn read_from_fleet(&self, digest: Digest) -> Option<Verified> {
         let encoded = self.fleet.as_ref()?.bytes.find(&digest).await?;
         let content = Verified::check(digest, STANDARD.decode(encoded).ok()?.into()).ok()?;
-        if let Err(error) = self.blobs.keep(&content).await {
-            tracing::warn!(%digest, %error, "material of another replica could not be kept");
-        }
+        self.blobs.keep(&content).await;
         Some(content)
     }
 
@@ -231,7 +230,7 @@ impl Materials {
 
     /// What the registry says now, to this replica.
     async fn ask(&self, spot: &Spot) -> Result<Found, Undecided> {
-        let outcome = self.fetch(spot).await;
+        let outcome = Phase::Discover.time(self.fetch(spot)).await;
         self.metrics.discovery(&outcome);
         if let Err(undecided) = &outcome {
             let (image, digest, error) = (&spot.place.name, &spot.digest, with_causes(undecided));
@@ -246,7 +245,7 @@ impl Materials {
         let mut digests = Vec::with_capacity(found.materials.len());
         for material in found.materials {
             let content = Verified::of(material.encode());
-            self.blobs.keep(&content).await.map_err(|error| Undecided::Internal(error.to_string()))?;
+            self.blobs.keep(&content).await;
             digests.push(content.digest());
             self.share(&content).await;
         }

@@ -3,6 +3,7 @@
 mod inspect;
 mod purge;
 mod subject;
+pub(crate) mod usage;
 
 use std::sync::Arc;
 

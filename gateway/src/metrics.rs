@@ -8,11 +8,13 @@ use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_hist
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use policies::{Facts, Finding, PolicySet, Verdict};
 
-use crate::admission::Act;
+use crate::admission::{Act, Passing};
 use crate::kubernetes::Standing;
 use crate::material::MaterialList;
+use crate::phase;
 use crate::place::Unrouted;
 use crate::pull::Kind;
+use crate::records::Outcome;
 use crate::undecided::Undecided;
 use crate::verdicts::Source;
 
@@ -32,6 +34,7 @@ pub struct Metrics {
     verification_seconds: Histogram,
     canary_pulls: Counter,
     canary_reviews: Counter,
+    passed: [Counter; Passing::ALL.len()],
 }
 
 /// How trust roots from repositories are, in seconds since 1970 where they are times.
@@ -84,6 +87,8 @@ impl Metrics {
             // There from the start, so that their staying at nought can be seen.
             canary_pulls: counter!("countersign_canary_denials_total", "door" => "pull"),
             canary_reviews: counter!("countersign_canary_denials_total", "door" => "admission"),
+            passed: Passing::ALL
+                .map(|passing| counter!("countersign_reviews_passed_total", "reason" => passing.as_str())),
         })
     }
 
@@ -132,6 +137,30 @@ impl Metrics {
             // Rare, and never what anybody waits for.
             Act::ValidatePolicy | Act::DefaultPolicy | Act::ConvertPolicies => {}
         }
+    }
+
+    /// A review passed without being judged.
+    pub fn passed(&self, passing: Passing) {
+        if let Some(counter) =
+            Passing::ALL.iter().position(|known| *known == passing).and_then(|it| self.passed.get(it))
+        {
+            counter.increment(1);
+        }
+    }
+
+    /// A review was answered yes because nothing else is to be said, and would have been answered so.
+    pub(crate) fn observed(&self, outcome: Outcome) {
+        counter!("countersign_observed_reviews_total", "would_be" => outcome.as_str()).increment(1);
+    }
+
+    /// A review was answered that is only tried out.
+    pub fn tried(&self, act: Act) {
+        counter!("countersign_dry_runs_total", "act" => act.as_str()).increment(1);
+    }
+
+    /// A review was denied because there were too many: of the gateway, of its namespace, or to be read at all.
+    pub fn shed(&self, too_many: &'static str) {
+        counter!("countersign_reviews_shed_total", "too_many" => too_many).increment(1);
     }
 
     /// One piece of material was checked.
@@ -222,12 +251,18 @@ impl Metrics {
     }
 }
 
+/// Decisions were not written to the file that all are written to.
+pub(crate) fn audit_lost(count: u64) {
+    counter!("countersign_audit_lost_total").increment(count);
+}
+
 /// The secrets that seal what replicas share were read again, or refused.
 pub(crate) fn resealed(outcome: &'static str) {
     counter!("countersign_seal_key_reloads_total", "outcome" => outcome).increment(1);
 }
 
 fn describe() {
+    phase::describe();
     describe_counter!("countersign_seal_key_reloads_total", "Times that changed seal keys were read");
     describe_histogram!(
         "countersign_pull_seconds",
@@ -245,6 +280,17 @@ fn describe() {
     describe_counter!("countersign_streams_cut_total", "Downloads that were cut because of a revocation");
     describe_histogram!("countersign_admission_seconds", Unit::Seconds, "Time to answer an admission review");
     describe_counter!("countersign_reviews_total", "Admission reviews answered");
+    describe_counter!(
+        "countersign_reviews_passed_total",
+        "Reviews of requests that start nothing, which pass without being judged"
+    );
+    describe_counter!(
+        "countersign_observed_reviews_total",
+        "Reviews answered yes because admission only observes, by what would have been said"
+    );
+    describe_counter!("countersign_dry_runs_total", "Reviews of requests that are only tried out");
+    describe_counter!("countersign_reviews_shed_total", "Reviews denied because too many were under way");
+    describe_counter!("countersign_audit_lost_total", "Decisions that could not be written to audit.path");
     describe_histogram!("countersign_verification_seconds", Unit::Seconds, "Time to check one signature");
     describe_counter!("countersign_verifications_total", "Signatures checked, by what came of it");
     describe_counter!("countersign_verdicts_total", "Images judged anew, by verdict");

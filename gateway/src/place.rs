@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use oci::{Host, Name, Repository};
+use oci::{Host, InvalidName, Name, Repository};
 use thiserror::Error;
 use upstream::Upstream;
 
@@ -24,6 +24,8 @@ pub struct Upstreams {
     by_name: HashMap<Host, Arc<Upstream>>,
     by_hostname: HashMap<Hostname, Arc<Upstream>>,
     default: Option<Host>,
+    /// The address that images name which are fetched through the gateway.
+    own: Option<Host>,
     canaries: HashSet<Name>,
     /// Those that are shown a credential, of which each tenant has its own.
     asking: HashSet<Host>,
@@ -57,7 +59,12 @@ pub enum Unrouted {
 impl Upstreams {
     /// The upstreams under their own names; `alias` adds others.
     pub fn new(default: Option<Host>) -> Self {
-        Self { by_name: HashMap::new(), by_hostname: HashMap::new(), default, canaries: HashSet::new(), asking: HashSet::new() }
+        Self { default, ..Self::default() }
+    }
+
+    /// Makes this the gateway's own address: an image that names it is the one that a pull of it would be given.
+    pub fn answer_at(&mut self, own: Host) {
+        self.own = Some(own);
     }
 
     /// Adds an upstream under its own name and its aliases.
@@ -105,6 +112,12 @@ impl Upstreams {
         is_reserved(&name.repository) || (!self.canaries.is_empty() && self.canaries.contains(name))
     }
 
+    /// The name of each upstream.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &Host> {
+        let is_alias = |name: &Host, upstream: &Upstream| name != upstream.host();
+        self.by_name.iter().filter(move |(name, upstream)| !is_alias(name, upstream)).map(|(name, _)| name)
+    }
+
     /// The upstream of this name, if there is one.
     pub fn find(&self, host: &Host) -> Option<&Arc<Upstream>> {
         self.by_name.get(host)
@@ -112,17 +125,37 @@ impl Upstreams {
 
     /// The name under which this one is remembered and judged: an alias is not a way around a policy.
     pub fn canonical(&self, name: &Name) -> Name {
+        self.named_by(name).map_or_else(|| name.clone(), |place| place.name)
+    }
+
+    /// What an image's name means, if its registry is configured, or it is below the gateway's own address.
+    fn named_by(&self, name: &Name) -> Option<Place> {
         match self.find(&name.host) {
-            Some(upstream) => place(upstream, name.repository.clone()).name,
-            None => name.clone(),
+            Some(upstream) => Some(place(upstream, name.repository.clone())),
+            None if self.own.as_ref() == Some(&name.host) => {
+                self.route_to_upstream(None, None, &name.repository).ok()
+            }
+            None => None,
         }
+    }
+
+    /// The name under which a runtime fetches an image through the gateway, where it is of a registry that is
+    /// configured and names that registry itself.
+    ///
+    /// # Errors
+    /// Where it has no such name: it would be too long, or is of a registry with a port.
+    pub fn through_gateway(&self, name: &Name) -> Option<Result<Name, InvalidName>> {
+        let (own, upstream) = (self.own.as_ref()?, self.find(&name.host)?);
+        let Name { host, repository } = place(upstream, name.repository.clone()).name;
+        let host = if host.is_docker_hub() { "docker.io" } else { host.as_str() };
+        let below = format!("{host}/{repository}").parse::<Repository>();
+        Some(below.map(|repository| Name { host: own.clone(), repository }))
     }
 
     /// The place that an image's name means, if its registry is configured. A canary is nowhere, so that nothing can
     /// ask for one.
     pub fn place(&self, name: &Name) -> Option<Place> {
-        let place = self.find(&name.host).map(|upstream| place(upstream, name.repository.clone()));
-        place.filter(|place| !self.denies(&place.name))
+        self.named_by(name).filter(|place| !self.denies(&place.name))
     }
 
     /// The place that a pull means. `ns` wins, then the host name that was called, if it is one upstream's; a path
@@ -292,6 +325,44 @@ mod tests {
         let upstreams = upstreams(None);
         assert_eq!(upstreams.canonical(&name("mirror.example/acme/app")), name("ghcr.io/acme/app"));
         assert_eq!(upstreams.canonical(&name("other.example/acme/app")), name("other.example/acme/app"));
+    }
+
+    #[test]
+    fn an_image_at_the_gateways_own_address_is_the_one_that_a_pull_of_it_would_be_given() {
+        let name = |text: &str| text.parse::<oci::Reference>().unwrap().name().clone();
+        let mut upstreams = upstreams(Some("docker.io"));
+        upstreams.answer_at("gateway.example:5000".parse().unwrap());
+        for (written, means) in [
+            ("gateway.example:5000/ghcr.io/acme/app", "ghcr.io/acme/app"),
+            ("gateway.example:5000/mirror.example/acme/app", "ghcr.io/acme/app"),
+            ("gateway.example:5000/docker.io/nginx", "index.docker.io/library/nginx"),
+            ("gateway.example:5000/acme/app", "index.docker.io/acme/app"),
+            ("gateway.example/ghcr.io/acme/app", "gateway.example/ghcr.io/acme/app"),
+        ] {
+            assert_eq!(upstreams.canonical(&name(written)).to_string(), means, "{written}");
+        }
+        assert!(upstreams.place(&name("gateway.example:5000/ghcr.io/countersign/canary")).is_none());
+    }
+
+    #[test]
+    fn what_an_image_is_called_below_the_gateway_means_the_same_image() {
+        let name = |text: &str| text.parse::<oci::Reference>().unwrap().name().clone();
+        let mut upstreams = upstreams(None);
+        assert!(upstreams.through_gateway(&name("ghcr.io/acme/app")).is_none(), "it has no address");
+        upstreams.answer_at("gateway.example".parse().unwrap());
+        for (written, becomes) in [
+            ("ghcr.io/acme/app", "gateway.example/ghcr.io/acme/app"),
+            ("mirror.example/acme/app", "gateway.example/ghcr.io/acme/app"),
+            ("nginx", "gateway.example/docker.io/library/nginx"),
+        ] {
+            let through = upstreams.through_gateway(&name(written)).unwrap().unwrap();
+            assert_eq!(through.to_string(), becomes);
+            assert_eq!(upstreams.canonical(&through), upstreams.canonical(&name(written)));
+            assert!(upstreams.through_gateway(&through).is_none(), "once is enough");
+        }
+        assert!(upstreams.through_gateway(&name("other.example/acme/app")).is_none());
+        let long = format!("ghcr.io/{}", "a".repeat(250));
+        assert!(upstreams.through_gateway(&name(&long)).unwrap().is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod blob;
 mod conditional;
 mod cut;
 mod gate;
+mod prefetch;
 mod query;
 mod range;
 mod referrers;
@@ -17,20 +18,23 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use oci::{Digest, Endpoint, Repository, TagOrDigest};
-use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use crate::content::{Content, ContentError, Known};
 use crate::decision::{Decision, Decisions};
 use crate::hostname::Hostname;
 use crate::metrics::Metrics;
 use crate::place::{Place, Upstreams};
+use crate::records::{self, Came, Records, kept};
 use crate::reply::{Body, whole};
 use crate::tags::Resolved;
-use crate::verdicts::Source;
+use crate::telemetry;
+use crate::verdicts::{Ruling, Source};
 
 use self::query::Query;
 pub(crate) use cut::Revocations;
 pub(crate) use gate::{Gate, Ground, Permit};
+pub(crate) use prefetch::Prefetch;
 pub(crate) use refusal::Refusal;
 
 /// The pull door.
@@ -39,10 +43,10 @@ pub(crate) struct PullDoor {
     content: Arc<Content>,
     upstreams: Arc<Upstreams>,
     decisions: Arc<Decisions>,
+    records: Arc<Records>,
     revocations: Revocations,
+    prefetch: Prefetch,
     metrics: Arc<Metrics>,
-    /// How many blobs arrive at once.
-    fills: Arc<Semaphore>,
     /// What whoever is denied something is told besides.
     told: Option<Arc<str>>,
 }
@@ -65,6 +69,17 @@ struct Outcome {
     kind: Kind,
     reason: &'static str,
     source: Option<Source>,
+    /// What came of the image, where policies were asked about one.
+    came: Option<Came>,
+}
+
+/// What is answered with content.
+struct Answered {
+    response: Response<Body>,
+    reason: &'static str,
+    source: Source,
+    /// What was said of the image, where policies were asked about one.
+    ruling: Option<Ruling>,
 }
 
 /// What was asked for.
@@ -106,22 +121,28 @@ impl PullDoor {
         content: Arc<Content>,
         upstreams: Arc<Upstreams>,
         decisions: Arc<Decisions>,
+        records: Arc<Records>,
         revocations: Revocations,
+        prefetch: Prefetch,
         metrics: Arc<Metrics>,
-        fills: Arc<Semaphore>,
         told: Option<Arc<str>>,
     ) -> Self {
-        Self { gate, content, upstreams, decisions, revocations, metrics, fills, told }
+        Self { gate, content, upstreams, decisions, records, revocations, prefetch, metrics, told }
     }
 
     /// Answers one request. Dropping the future ends nothing that others wait for.
     pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let started = Instant::now();
         let decision = self.decisions.next();
-        let outcome = self.outcome(request, decision).await;
+        let span = telemetry::request(request.headers(), "pull");
+        let mut outcome = self.outcome(request, decision).instrument(span.clone()).await;
         let status = outcome.response.status();
+        span.record("decision", tracing::field::display(decision)).record("status", status.as_u16());
         self.metrics.pulled(outcome.kind, status, outcome.source, started.elapsed());
         log(request, &outcome, decision, started);
+        if let Some(came) = outcome.came.take() {
+            self.records.keep(record(request, status, decision, came, started));
+        }
         outcome.response
     }
 
@@ -131,6 +152,7 @@ impl PullDoor {
             kind,
             reason: refusal.reason(),
             source: None,
+            came: refusal.came(),
         };
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return refused(Kind::Other, &Refusal::Method);
@@ -141,7 +163,8 @@ impl PullDoor {
         };
         let (kind, name) = match &endpoint {
             Endpoint::Base => {
-                return Outcome { response: base(), kind: Kind::Base, reason: "base", source: None };
+                let response = base();
+                return Outcome { response, kind: Kind::Base, reason: "base", source: None, came: None };
             }
             Endpoint::Manifest(name, _) => (Kind::Manifest, name),
             Endpoint::Blob(name, _) => (Kind::Blob, name),
@@ -153,7 +176,9 @@ impl PullDoor {
             Err(refusal) => Err(refusal),
         };
         match answered {
-            Ok((response, reason, source)) => Outcome { response, kind, reason, source: Some(source) },
+            Ok(Answered { response, reason, source, ruling }) => {
+                Outcome { response, kind, reason, source: Some(source), came: ruling.map(Came::Ruled) }
+            }
             Err(refusal) => refused(kind, &refusal),
         }
     }
@@ -179,27 +204,20 @@ impl PullDoor {
         })
     }
 
-    async fn content(
-        &self,
-        pull: &Pull<'_>,
-        endpoint: &Endpoint,
-    ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
-        match endpoint {
-            Endpoint::Manifest(_, version) => self.manifest(pull, version).await,
-            Endpoint::Blob(_, digest) => self.blob(pull, *digest).await,
+    async fn content(&self, pull: &Pull<'_>, endpoint: &Endpoint) -> Result<Answered, Refusal> {
+        let (response, reason, source) = match endpoint {
+            Endpoint::Manifest(_, version) => return self.manifest(pull, version).await,
+            Endpoint::Blob(_, digest) => self.blob(pull, *digest).await?,
             Endpoint::Referrers(_, digest) => {
-                Ok((self.referrers(pull, *digest).await?, "list", Source::Registry))
+                (self.referrers(pull, *digest).await?, "list", Source::Registry)
             }
-            Endpoint::Tags(_) => Ok((self.tags(pull).await?, "list", Source::Registry)),
-            Endpoint::Base => Ok((base(), "base", Source::Memory)),
-        }
+            Endpoint::Tags(_) => (self.tags(pull).await?, "list", Source::Registry),
+            Endpoint::Base => (base(), "base", Source::Memory),
+        };
+        Ok(Answered { response, reason, source, ruling: None })
     }
 
-    async fn manifest(
-        &self,
-        pull: &Pull<'_>,
-        version: &TagOrDigest,
-    ) -> Result<(Response<Body>, &'static str, Source), Refusal> {
+    async fn manifest(&self, pull: &Pull<'_>, version: &TagOrDigest) -> Result<Answered, Refusal> {
         let resolved = match version {
             TagOrDigest::Digest(digest) => Resolved { digest: *digest, stale: None },
             TagOrDigest::Tag(tag) => self.content.resolve(&pull.place, tag).await?,
@@ -216,13 +234,16 @@ impl PullDoor {
         let permit = self.gate.manifest(&pull.place, version, &known).await?;
         // Links that nobody used leave in time, and this client is about to use them.
         self.content.link(&pull.place, &known).await;
+        if !pull.head && self.content.pulled(&known) {
+            self.prefetch.begin(&self.gate, &self.content, &pull.place, &known);
+        }
         let source = if source == Source::Memory { permit.source() } else { source };
-        let reason = respond::reason(&permit);
+        let (reason, ruling) = (respond::reason(&permit), permit.ruling().cloned());
         let mut response = respond::manifest(pull, &known, permit, source, self.gate.no_match());
         if let Some(age) = resolved.stale {
             respond::mark_stale(&mut response, age);
         }
-        Ok((response, reason, source))
+        Ok(Answered { response, reason, source, ruling })
     }
 
     /// That what not everybody may read is still given to whoever asks here.
@@ -247,6 +268,40 @@ fn base() -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
     response
+}
+
+/// What there is to keep of a decision.
+fn record<B>(
+    request: &Request<B>,
+    status: StatusCode,
+    id: Decision,
+    came: Came,
+    started: Instant,
+) -> records::Record {
+    let outcome = match &came {
+        Came::Ruled(ruling) if ruling.allows() => records::Outcome::Allowed,
+        Came::Ruled(_) | Came::Refused => records::Outcome::Denied,
+        Came::Undecided { .. } => records::Outcome::Undecided,
+    };
+    let (path, took) = (kept(request.uri().path()), started.elapsed());
+    let asked = path.to_string();
+    let pull = records::Pull {
+        method: request.method().clone(),
+        path,
+        query: request.uri().query().map(kept).unwrap_or_default(),
+        status: status.as_u16(),
+    };
+    records::Record {
+        tenant: None,
+        id,
+        at: crate::clock::now(),
+        took,
+        asked: records::Asked::Pull(pull),
+        outcome,
+        observed: false,
+        message: None,
+        images: vec![records::Image { path: String::new(), asked, took, came }],
+    }
 }
 
 /// One event a request.

@@ -1,26 +1,54 @@
-//! Logs.
+//! Logs, and traces where there is somebody to send them to.
 
+mod traces;
+
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, fmt};
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, Traces};
 
-/// Starts logging to standard output. Lines are written by a thread of their own, so that a slow terminal slows no
-/// request; the guard writes what is left when it is dropped.
+pub(crate) use self::traces::request;
+
+/// Writes and sends what is left when it is dropped.
+pub(crate) struct Telemetry {
+    _logs: WorkerGuard,
+    traces: Option<SdkTracerProvider>,
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(provider) = self.traces.take()
+            && let Err(error) = provider.shutdown()
+        {
+            tracing::warn!(%error, "not every span was sent");
+        }
+    }
+}
+
+/// Starts logging to standard output, and tracing where that is configured. Lines are written and spans are sent by
+/// threads of their own, so that a slow terminal or collector slows no request.
 ///
 /// # Errors
-/// Where `log.level` is no filter.
-pub(crate) fn start(log: &Log) -> anyhow::Result<WorkerGuard> {
+/// Where `log.level` is no filter, or spans cannot be sent to where they should.
+pub(crate) fn start(log: &Log, traces: Option<&Traces>) -> anyhow::Result<Telemetry> {
     let filter = EnvFilter::try_new(&log.level).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
     let (writer, guard) = tracing_appender::non_blocking(std::io::stdout());
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    // A second start in one process keeps the first, which only tests do.
-    let started = match log.format {
-        LogFormat::Text => {
-            subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout())).try_init()
-        }
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    let lines = fmt::layer().with_writer(writer);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout())).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    drop(started);
-    Ok(guard)
+    let provider = traces.map(traces::provider).transpose()?;
+    let spans = provider.as_ref().map(|provider| {
+        let layer = tracing_opentelemetry::layer().with_tracer(traces::tracer(provider));
+        layer.with_filter(Targets::new().with_target("countersign", tracing::Level::DEBUG))
+    });
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans);
+    // A second start in one process keeps the first, which only tests do.
+    drop(subscriber.try_init());
+    Ok(Telemetry { _logs: guard, traces: provider })
 }

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use crate::config::{self, Config};
 use crate::core::{Core, Foundations};
 use crate::decision::Decisions;
+use crate::records::Records;
 use crate::rules::RulesError;
 
 use self::known::Known;
@@ -34,11 +35,20 @@ pub(crate) use self::served::Served;
 pub(crate) struct Tenants {
     config: Arc<Config>,
     foundations: Arc<Foundations>,
-    decisions: Arc<Decisions>,
+    deciding: Deciding,
     /// Whoever has no others beside; with tenants, nobody's: it answers what concerns no image.
     everybody: Arc<Served>,
     /// Those who are told apart, if any are.
     apart: Option<Apart>,
+}
+
+/// What every answer is named by, and kept in.
+#[derive(Clone)]
+pub(crate) struct Deciding {
+    /// The names.
+    pub(crate) decisions: Arc<Decisions>,
+    /// What is kept.
+    pub(crate) records: Arc<Records>,
 }
 
 /// Tenants who are told apart.
@@ -83,9 +93,9 @@ impl Tenants {
         config: &Arc<Config>,
         foundations: &Arc<Foundations>,
         everybody: Core,
-        decisions: &Arc<Decisions>,
+        deciding: &Deciding,
     ) -> anyhow::Result<Arc<Self>> {
-        let everybody = Arc::new(Served::everybody(config, everybody, decisions));
+        let everybody = Arc::new(Served::everybody(config, everybody, deciding));
         let apart = match &config.tenants {
             Some(tenants) => {
                 let known = Known::new(tenants)?;
@@ -97,7 +107,7 @@ impl Tenants {
         let tenants = Self {
             config: config.clone(),
             foundations: foundations.clone(),
-            decisions: decisions.clone(),
+            deciding: deciding.clone(),
             everybody,
             apart,
         };
@@ -175,12 +185,19 @@ impl Tenants {
         }
     }
 
+    /// Waits until what was brought by now is noted.
+    pub(crate) async fn settled(&self) {
+        for served in self.live() {
+            served.core().content.blobs().settled().await;
+        }
+    }
+
     fn build(&self, tenant: &Tenant) -> impl FnOnce() -> anyhow::Result<Served> + Send + 'static {
         let (config, foundations) = (self.config.clone(), self.foundations.clone());
-        let (decisions, tenant) = (self.decisions.clone(), tenant.clone());
+        let (deciding, tenant) = (self.deciding.clone(), tenant.clone());
         let share =
             self.apart.as_ref().map(|apart| apart.live.share_of(&tenant)).unwrap_or(cache::Share::WHOLE);
-        move || Served::build(&config, &foundations, &tenant, share, &decisions)
+        move || Served::build(&config, &foundations, &tenant, share, &deciding)
     }
 
     /// Reads the rules of those who answer at this moment, and the files of what callers log in with. Says whether all of

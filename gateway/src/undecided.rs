@@ -78,7 +78,7 @@ impl From<ContentError> for Undecided {
         match error {
             ContentError::Fetch(error) => Self::Fetch(error),
             ContentError::Invalid(error) => Self::Manifest(error),
-            ContentError::Disk(_) | ContentError::Lost => Self::Internal(error.to_string()),
+            ContentError::Lost => Self::Internal(error.to_string()),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod evidence;
 mod explain;
+mod hearing;
 mod key;
 mod lookups;
 mod remembered;
@@ -23,6 +24,8 @@ use policies::{
 
 use self::evidence::{Gap, Gathered};
 pub(crate) use self::explain::Explained;
+pub(crate) use self::hearing::Hearing;
+use self::hearing::Took;
 use self::key::{Remembered, VerdictKey, weight};
 use self::remembered::facts_key;
 use crate::content::Content;
@@ -30,6 +33,7 @@ use crate::cue::Cue;
 use crate::fleet::Fleet;
 use crate::material::{Demand, Materials};
 use crate::metrics::Metrics;
+use crate::phase::Phase;
 use crate::place::Upstreams;
 use crate::renewals::Renewals;
 use crate::rules::Rules;
@@ -41,6 +45,8 @@ use crate::undecided::Undecided;
 pub struct Ruling {
     /// The verdict.
     pub verdict: Arc<Verdict>,
+    /// How it came about.
+    pub hearing: Arc<Hearing>,
     /// Where it came from.
     pub source: Source,
 }
@@ -183,7 +189,8 @@ impl Verdicts {
         if remembered.renew.is_some_and(|renew| renew <= now) {
             self.renew(&key, &remembered, request);
         }
-        Some(Ruling { verdict: remembered.verdict, source: Source::Memory })
+        let Remembered { verdict, hearing, .. } = remembered;
+        Some(Ruling { verdict, hearing, source: Source::Memory })
     }
 
     /// Judges one image. `name` is canonical (see [`Upstreams::canonical`]) and `digest` is sha256.
@@ -204,8 +211,9 @@ impl Verdicts {
         let since = self.remembered.since();
         let question = self.question(name, digest, no_match, request);
         question.rules.in_force()?;
-        let (verdict, until, source) = self.answer(&question).await?;
-        Ok(Ruling { verdict: self.remember(since, &question, verdict, until), source })
+        let (concluded, source) = self.answer(&question).await?;
+        let (verdict, hearing) = self.remember(since, &question, concluded);
+        Ok(Ruling { verdict, hearing, source })
     }
 
     fn question(&self, name: &Name, digest: Digest, no_match: NoMatch, request: &Request) -> Question {
@@ -218,20 +226,23 @@ impl Verdicts {
         &self,
         since: Since,
         question: &Question,
-        verdict: Verdict,
-        until: Option<Instant>,
-    ) -> Arc<Verdict> {
-        let verdict = Arc::new(verdict);
+        concluded: Concluded,
+    ) -> (Arc<Verdict>, Arc<Hearing>) {
+        let Concluded { verdict, until, hearing } = concluded;
+        let (verdict, hearing) = (Arc::new(verdict), Arc::new(hearing));
         self.metrics.judged(&verdict);
         let renew = self.due(&verdict, until);
         let Subject { name, digest } = &question.subject;
         let key = VerdictKey::new(&question.rules, name, *digest, question.no_match, &question.request);
-        self.remembered.keep_since(since, &key, Remembered { verdict: verdict.clone(), until, renew });
-        verdict
+        let remembered = Remembered { verdict: verdict.clone(), hearing: hearing.clone(), until, renew };
+        self.remembered.keep_since(since, &key, remembered);
+        (verdict, hearing)
     }
 
-    async fn answer(&self, question: &Question) -> Result<(Verdict, Option<Instant>, Source), Undecided> {
+    async fn answer(&self, question: &Question) -> Result<(Concluded, Source), Undecided> {
+        let began = Instant::now();
         let mut gathered = self.gather(question).await?;
+        let gathering = began.elapsed();
         let mut lookups = Arc::new(Lookups::default());
         let mut judgement = match self.decide(question, &gathered, &mut lookups).await {
             Ok(judgement) => judgement,
@@ -244,8 +255,8 @@ impl Verdicts {
             judgement = self.decide(question, &gathered, &mut lookups).await?;
         }
         let source = if gathered.discovered() { Source::Registry } else { Source::Facts };
-        let (verdict, until) = ended(&gathered, judgement)?;
-        Ok((verdict, until, source))
+        let took = Took { gathering, judging: began.elapsed().saturating_sub(gathering) };
+        Ok((Concluded::of(question, &gathered, judgement, took)?, source))
     }
 
     /// Judges where what material says is known and the material itself is wanted: of whoever in the fleet finds it first,
@@ -273,7 +284,8 @@ impl Verdicts {
         lookups: &mut Arc<Lookups>,
     ) -> Result<Judgement, Gap> {
         for _ in 0..ROUNDS {
-            match self.sit(question, &gathered.evidence, lookups).await? {
+            let sitting = Phase::Judge.time(self.sit(question, &gathered.evidence, lookups));
+            match Phase::Judge.wait(sitting).await? {
                 Ok(judgement) => return Ok(judgement),
                 Err(Unjudged::Exceeded { policy, limit }) => {
                     return Err(Undecided::Program(format!("of policy {policy}: {limit}")).into());
@@ -304,16 +316,31 @@ impl Verdicts {
     }
 }
 
-/// A verdict, and until when it holds.
-///
-/// # Errors
-/// Where not enough was looked at for it.
-fn ended(gathered: &Gathered, judgement: Judgement) -> Result<(Verdict, Option<Instant>), Undecided> {
-    gathered.suffices_for(&judgement.verdict)?;
-    let denied = matches!(judgement.verdict, Verdict::Deny(_));
-    let fresh = gathered.remaining().filter(|_| denied).map(|remaining| Instant::now() + remaining);
-    let until = [fresh, judgement.valid_until.map(instant)].into_iter().flatten().min();
-    Ok((judgement.verdict, until))
+/// A verdict, how it came about, and until when it holds.
+struct Concluded {
+    verdict: Verdict,
+    until: Option<Instant>,
+    hearing: Hearing,
+}
+
+impl Concluded {
+    /// What judgement came to.
+    ///
+    /// # Errors
+    /// Where not enough was looked at for it.
+    fn of(
+        question: &Question,
+        gathered: &Gathered,
+        judgement: Judgement,
+        took: Took,
+    ) -> Result<Self, Undecided> {
+        gathered.suffices_for(&judgement.verdict)?;
+        let denied = matches!(judgement.verdict, Verdict::Deny(_));
+        let fresh = gathered.remaining().filter(|_| denied).map(|remaining| Instant::now() + remaining);
+        let until = [fresh, judgement.valid_until.map(instant)].into_iter().flatten().min();
+        let hearing = Hearing::new(question, gathered, &judgement.verdict, took);
+        Ok(Self { verdict: judgement.verdict, until, hearing })
+    }
 }
 
 /// Does some work of the processor's, of which no more is under way than there are cores.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use bytes::Bytes;
 use oci::Digest;
 use serde_json::{Value, json};
 use testkit::policy::POLICY;
@@ -29,18 +30,29 @@ pub(crate) fn write(
         ),
     )?;
     put("bare", format!("http://{bare}/v2/registry.example/acme/app/manifests/x\n"))?;
-    let paths: Vec<String> =
-        digests.iter().map(|digest| format!("/v2/registry.example/acme/app/manifests/{digest}\n")).collect();
-    put("manifests", paths.concat())?;
-    put("review.json", review(&digests[..3.min(digests.len())], &padding()).to_string())?;
-    // Every image once, three to a Pod: what a cluster asks of a gateway that knows nothing yet.
-    let reviews: Vec<String> =
-        digests.chunks(3).map(|digests| format!("{}\n", review(digests, &json!({})))).collect();
-    put("cold.jsonl", reviews.concat())?;
+    put("digests.json", json!(digests.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string())?;
+    put("review.json", review(&digests[..3.min(digests.len())]).to_string())?;
     Ok(())
 }
 
-fn review(digests: &[Digest], more: &Value) -> Value {
+/// A review of a Pod with these images, of the usual six kilobytes.
+/// Writes what a comparison with other servers is made of: the layers as files, each with the path of its image and its
+/// own, and where the origin is.
+pub(crate) fn write_layers(directory: &Path, origin: &str, layers: &[(Digest, Bytes)]) -> anyhow::Result<()> {
+    let files = directory.join("layers");
+    std::fs::create_dir_all(&files)?;
+    std::fs::write(directory.join("origin"), format!("{origin}\n"))?;
+    for (image, layer) in layers {
+        let name = format!("{}MiB", layer.len() / 1024 / 1024);
+        std::fs::write(files.join(&name), layer)?;
+        let paths = format!("/acme/app/manifests/{image}\n/acme/app/blobs/{}\n", Digest::of(layer));
+        std::fs::write(directory.join(name), paths)?;
+    }
+    Ok(())
+}
+
+fn review(digests: &[Digest]) -> Value {
+    let more = padding();
     let containers: Vec<Value> = digests
         .iter()
         .enumerate()

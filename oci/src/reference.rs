@@ -110,6 +110,12 @@ impl Reference {
     pub fn pinned(&self, digest: Digest) -> Self {
         Self { digest: Some(digest), ..self.clone() }
     }
+
+    /// The same version of an image of another name.
+    #[must_use]
+    pub fn renamed(&self, name: Name) -> Self {
+        Self { name, ..self.clone() }
+    }
 }
 
 impl FromStr for Reference {

@@ -302,6 +302,11 @@ impl Evidence {
         facts.into_iter().find(|facts| states(&facts.finding)).map(|facts| facts.material)
     }
 
+    /// All of them, from every source and on every basis.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Facts>> {
+        self.0.values().flat_map(BTreeMap::values).flatten()
+    }
+
     /// The facts from a source that rest on this basis; none where they were never asked for.
     pub fn of(&self, source: &Source, basis: &Basis) -> &[Arc<Facts>] {
         self.0.get(source).and_then(|facts| facts.get(basis)).map_or(&[], Vec::as_slice)

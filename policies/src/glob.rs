@@ -3,6 +3,8 @@
 mod reach;
 mod syntax;
 
+use std::fmt::{self, Write as _};
+
 use oci::{InvalidReference, Reference};
 use thiserror::Error;
 
@@ -138,6 +140,20 @@ impl ImagePattern {
     /// Whether any image that is pinned by a digest could match.
     pub(crate) fn reaches_digests(&self) -> bool {
         reach::reaches_digests(&self.0)
+    }
+}
+
+/// As it is written, but for those of Docker Hub, which are written out.
+impl fmt::Display for ImagePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for token in &self.0 {
+            match token {
+                Token::Byte(byte) => f.write_char(char::from(*byte))?,
+                Token::Segment => f.write_char('*')?,
+                Token::Any => f.write_str("**")?,
+            }
+        }
+        Ok(())
     }
 }
 

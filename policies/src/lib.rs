@@ -59,7 +59,7 @@ pub use judge::{Case, Judgement, NoMatch, Unjudged, explain, judge};
 pub use key::{HashAlgorithm, PublicKey};
 pub use language::{Answers, Language, Outcome, Program, Question};
 pub use lookups::{Lookups, Need};
-pub use matching::Matching;
+pub use matching::{Matching, Spoken};
 pub use problem::{LoadError, Problem, Warning};
 pub use public_keys::InvalidKeys;
 pub use request::{Admitted, Request};

@@ -1,6 +1,7 @@
 //! What speaks of one image.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use oci::{Algorithm, Digest, Hasher};
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use crate::facts::{Basis, Source};
 use crate::moment::Seconds;
 use crate::node::digest_text;
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::program::PolicyProgram;
 use crate::request::Request;
 use crate::revocation::Revocations;
@@ -22,6 +23,19 @@ pub struct Matching<'a> {
     covered: bool,
     request: &'a Request,
     revocations: &'a Revocations,
+}
+
+/// That a policy speaks of an image, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Spoken {
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// The first of its patterns that the image matches.
+    pub pattern: String,
+    /// Whether it only warns.
+    pub only_warns: bool,
+    /// Whether it is left to admission, because a pull is not all that it looks at.
+    pub left_to_admission: bool,
 }
 
 /// A policy, and how much of it binds.
@@ -113,6 +127,21 @@ impl<'a> Matching<'a> {
     /// The policies' names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.bound.iter().map(|bound| &*bound.policy.name)
+    }
+
+    /// The policies that speak of the image of this name, each with why it does, and those that are left to admission last.
+    pub fn spoken(&self, name: &str) -> impl Iterator<Item = Spoken> {
+        let of = move |policy: &Policy, left_to_admission| {
+            let pattern = policy.images.iter().find(|pattern| pattern.matches(name));
+            Spoken {
+                policy: policy.name.clone(),
+                pattern: pattern.map(ToString::to_string).unwrap_or_default(),
+                only_warns: policy.mode == Mode::Warn,
+                left_to_admission,
+            }
+        };
+        let bound = self.bound.iter().map(move |bound| of(bound.policy, false));
+        bound.chain(self.deferred.iter().map(move |policy| of(policy, true)))
     }
 
     /// The digest of everything in the request that the verdict depends on: which policies bind, and what of the object

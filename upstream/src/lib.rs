@@ -52,5 +52,5 @@ pub use referrers::{NextPage, Referrers};
 pub use referrers_page::ReferrersPage;
 pub use settings::{CONCURRENCY, Settings, Timeouts};
 pub use tags::TagsPage;
-pub use tls::Identity;
+pub use tls::{Identity, config as tls_config};
 pub use upstream::{Fetched, Upstream};

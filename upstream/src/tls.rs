@@ -29,7 +29,10 @@ impl fmt::Debug for Identity {
 }
 
 /// TLS 1.2 and 1.3 with the system's authorities and some more, showing a certificate if there is one.
-pub(crate) fn config(
+///
+/// # Errors
+/// Where a certificate or key is none.
+pub fn config(
     more: &[CertificateDer<'static>],
     identity: Option<&Identity>,
 ) -> Result<ClientConfig, BuildError> {

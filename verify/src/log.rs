@@ -235,5 +235,9 @@ mod tests {
         assert_eq!(root(leaves[0], 0, 0, &[]), None);
         let endless = vec![Sha256Hash::new(leaves[0]); PATH_LIMIT + 1];
         assert_eq!(root(leaves[0], u64::MAX - 1, u64::MAX, &endless), None);
+        assert!(
+            root(leaves[0], 0, u64::MAX, &endless[1..]).is_some(),
+            "the largest tree has this many levels"
+        );
     }
 }

@@ -119,5 +119,8 @@ mod tests {
         assert_eq!(claimed_time(&token(time, b"")), None);
         assert_eq!(claimed_time(&token(b"", b"\x18\x0f20231311165257Z")), None);
         assert_eq!(claimed_time(b""), None);
+        // What looks like a time under another tag, or in another length, is none.
+        assert_eq!(claimed_time(&token(b"", b"\x17\x0f20230111165257Z")), None);
+        assert_eq!(claimed_time(&token(b"", b"\x18\x1820230111165257Z")), None);
     }
 }

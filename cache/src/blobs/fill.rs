@@ -12,6 +12,9 @@ use tempfile::NamedTempFile;
 use tokio::sync::{mpsc, watch};
 
 use super::Blobs;
+use super::check::Check;
+use super::shelf::Part;
+use super::store::Kept;
 use crate::blocking::blocking;
 use crate::filling::Progress;
 use crate::lock::lock;
@@ -46,7 +49,8 @@ impl Fill {
         Self { blobs, digest, size, progress, outcome: Progress::lost() }
     }
 
-    pub(super) async fn run<Fetch, Fetching, Source, Error>(self, fetch: Fetch)
+    /// Fills it in: with what is on disk, where that may be given, or else from the source.
+    pub(super) async fn run<Fetch, Fetching, Source, Error>(self, disk: bool, fetch: Fetch)
     where
         Fetch: FnOnce() -> Fetching,
         Fetching: Future<Output = Result<Source, Error>>,
@@ -54,41 +58,101 @@ impl Fill {
         Source::Error: Into<BoxError>,
         Error: Into<BoxError>,
     {
-        // An earlier fill may have ended between the caller's look and its call.
-        if let Some(blob) = self.blobs.store.find(&self.digest) {
-            let size = self.size;
-            return self.end(blob_of_size(&blob, size));
-        }
+        let fill = if disk { self.from_disk().await } else { Some(self) };
+        let Some(fill) = fill else { return };
+        let Some((fill, temporary)) = fill.with_room().await else { return };
         let source = match fetch().await {
             Ok(source) => source,
-            Err(error) => return self.end(Err(FillError::Source(error.into()))),
+            Err(error) => return fill.end(Err(FillError::Source(error.into()))),
         };
         let (pieces, landing) = mpsc::channel(WAITING);
-        let (landed, ()) = join(blocking(|| self.land(landing)), pump(source, pieces)).await;
+        let (landed, ()) = join(blocking(|| fill.land(temporary, landing)), pump(source, pieces)).await;
         if landed.is_none() {
             tracing::error!("a fill ended early");
         }
     }
 
+    /// Ends with what is on disk, which is hashed where this process did not yet. Gives itself back where there is
+    /// nothing, or where it turned out to be something else before anybody was given any of it.
+    async fn from_disk(self) -> Option<Self> {
+        // An earlier fill may have ended between the caller's look and its call.
+        match self.blobs.store.find(&self.digest) {
+            Some(Kept::Hashed(blob)) => {
+                let size = self.size;
+                self.end(blob_of_size(&blob, size));
+                None
+            }
+            Some(Kept::Unhashed(blob, stamp)) if blob.size() == self.size => {
+                let checking = move || {
+                    let (blobs, digest) = (self.blobs.clone(), self.digest);
+                    let check = Check { store: &blobs.store, digest, progress: &self.progress };
+                    match check.run(&blob, stamp) {
+                        Ok(true) => self.end(Ok(blob)),
+                        Ok(false) => return Some(self),
+                        Err(error) => self.end(Err(error)),
+                    }
+                    None
+                };
+                blocking(checking).await.flatten()
+            }
+            Some(Kept::Unhashed(..)) | None => Some(self),
+        }
+    }
+
+    /// A file with room for all of it. A disk that has none is no reason to ask the source.
+    async fn with_room(self) -> Option<(Self, NamedTempFile)> {
+        let taking = move || {
+            if self.blobs.store.is_spared() {
+                let why = std::io::Error::other("the disk failed a moment ago");
+                self.end(Err(FillError::Disk(why)));
+                return None;
+            }
+            match self.blobs.store.temporary(self.size) {
+                Ok(temporary) => Some((self, temporary)),
+                Err(error) => {
+                    self.blobs.store.tally.disk.count();
+                    tracing::error!(digest = %self.digest, size = self.size, %error, "the disk has no room for content");
+                    self.end(Err(FillError::Disk(error)));
+                    None
+                }
+            }
+        };
+        blocking(taking).await.flatten()
+    }
+
     /// Writes what comes until it ends, then checks it, then puts it under its name.
-    fn land(self, mut pieces: mpsc::Receiver<Piece>) {
-        let landed = self.write(&mut pieces);
+    fn land(self, temporary: NamedTempFile, mut pieces: mpsc::Receiver<Piece>) {
+        let landed = self.write(temporary, &mut pieces);
         // The source is let go before anyone is told.
         drop(pieces);
         match landed {
-            Err(error) => self.end(Err(error)),
+            Err(error) => {
+                if let FillError::Disk(error) = &error {
+                    self.blobs.store.tally.disk.count();
+                    self.blobs.store.spare();
+                    tracing::error!(digest = %self.digest, %error, "the disk failed while content was written");
+                }
+                self.blobs.store.tally.failed.count();
+                self.end(Err(error));
+            }
             Ok((temporary, blob)) => {
+                self.blobs.store.tally.filled.count();
                 self.progress.send_replace(Progress::Checked { file: blob.file().clone() });
-                if let Err(error) = self.blobs.store.adopt(temporary, self.digest, self.size) {
-                    tracing::warn!(digest = %self.digest, %error, "content was checked and could not be kept");
+                if let Err(error) = self.blobs.store.adopt(temporary, self.digest, Part::Layers, self.size) {
+                    self.blobs.store.tally.disk.count();
+                    self.blobs.store.tally.unkept.count();
+                    tracing::error!(digest = %self.digest, %error, "content was checked and could not be kept");
                 }
                 self.end(Ok(blob));
             }
         }
     }
 
-    fn write(&self, pieces: &mut mpsc::Receiver<Piece>) -> Result<(NamedTempFile, Blob), FillError> {
-        let mut temporary = self.blobs.store.temporary().map_err(FillError::Disk)?;
+    fn write(
+        &self,
+        mut temporary: NamedTempFile,
+        pieces: &mut mpsc::Receiver<Piece>,
+    ) -> Result<(NamedTempFile, Blob), FillError> {
         let file = Arc::new(temporary.as_file().try_clone().map_err(FillError::Disk)?);
         let mut hasher = Hasher::new(self.digest.algorithm());
         let mut landed = 0;
@@ -101,6 +165,7 @@ impl Fill {
                     }
                     hasher.update(&bytes);
                     temporary.write_all(&bytes).map_err(FillError::Disk)?;
+                    self.blobs.store.tally.bytes.add(bytes.len() as u64);
                     self.progress.send_replace(Progress::Landing { file: file.clone(), landed });
                 }
                 Some(Piece::End) => break,

@@ -9,6 +9,7 @@ use super::*;
 use crate::{HOLD_BACK, ReadError};
 
 mod fills;
+mod kept;
 
 const HELD: usize = HOLD_BACK as usize;
 
@@ -31,7 +32,7 @@ async fn collect(stream: impl Stream<Item = Result<Bytes, ReadError>>) -> Result
 /// Every file but the lock.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut left = vec![directory.join("blobs")];
+    let mut left = vec![directory.join("blobs"), directory.join("documents")];
     while let Some(path) = left.pop() {
         if path.is_dir() {
             left.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
@@ -57,8 +58,8 @@ async fn what_is_kept_is_found_after_a_restart() {
     let long = Verified::check(Digest::with(Algorithm::Sha512, &long), long).unwrap();
     for content in [&small, &long] {
         assert!(blobs.find(&content.digest()).await.is_none());
-        blobs.keep(content).await.unwrap();
-        blobs.keep(content).await.unwrap();
+        blobs.keep(content).await;
+        blobs.keep(content).await;
     }
     assert_eq!(blobs.usage(), 17);
     drop(blobs);
@@ -70,7 +71,7 @@ async fn what_is_kept_is_found_after_a_restart() {
         assert_eq!(find(&blobs, &content.digest()).await.as_deref(), Some(&content.bytes()[..]));
         let hex = content.digest().hex();
         let algorithm = content.digest().algorithm().as_str();
-        assert!(directory.path().join("blobs").join(algorithm).join(&hex[..2]).join(&hex).is_file());
+        assert!(directory.path().join("documents").join(algorithm).join(&hex[..2]).join(&hex).is_file());
     }
     assert_eq!(blobs.read(&Digest::of(b"other"), 9).await.unwrap(), None);
 }
@@ -98,16 +99,16 @@ async fn a_file_that_changed_on_disk_is_removed_when_it_is_read_whole() {
     let blobs = Blobs::open(directory.path(), None).unwrap();
     let content = Verified::of(Bytes::from_static(b"content"));
     for change in ["CONTENT", "cut"] {
-        blobs.keep(&content).await.unwrap();
+        blobs.keep(&content).await;
         let [file] = &files(directory.path())[..] else { panic!("one file") };
         std::fs::write(file, change).unwrap();
         assert_eq!(blobs.read(&content.digest(), 100).await.unwrap(), None, "{change}");
         assert_eq!((blobs.usage(), files(directory.path()).len()), (0, 0));
     }
-    blobs.keep(&content).await.unwrap();
+    blobs.keep(&content).await;
     std::fs::remove_file(&files(directory.path())[0]).unwrap();
     assert!(blobs.find(&content.digest()).await.is_none());
-    blobs.keep(&content).await.unwrap();
+    blobs.keep(&content).await;
     assert!(blobs.find(&content.digest()).await.is_some());
 }
 
@@ -116,7 +117,7 @@ async fn more_than_the_limit_is_refused_and_not_cut() {
     let directory = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(directory.path(), None).unwrap();
     let content = Verified::of(Bytes::from_static(b"content"));
-    blobs.keep(&content).await.unwrap();
+    blobs.keep(&content).await;
     let error = blobs.read(&content.digest(), 6).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::FileTooLarge);
     assert!(blobs.read(&content.digest(), 7).await.unwrap().is_some());
@@ -126,25 +127,27 @@ async fn more_than_the_limit_is_refused_and_not_cut() {
 async fn what_was_used_longest_ago_makes_room() {
     let directory = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(directory.path(), Some(300)).unwrap();
-    let contents: Vec<_> = (0..4_u8).map(|number| Verified::of(vec![number; 100].into())).collect();
-    for content in &contents[..3] {
-        blobs.keep(content).await.unwrap();
+    let contents: Vec<_> = (0..4_u8).map(|number| vec![number; 100]).collect();
+    let digests: Vec<_> = contents.iter().map(|bytes| Digest::of(bytes)).collect();
+    let fill = |number: usize| fill_with(&blobs, digests[number], 100, &contents[number]);
+    for number in 0..3 {
+        fill(number).settled().await.unwrap();
     }
-    assert!(blobs.find(&contents[0].digest()).await.is_some());
-    let being_read = blobs.find(&contents[1].digest()).await.unwrap();
-    assert!(blobs.find(&contents[2].digest()).await.is_some());
-    assert!(blobs.find(&contents[0].digest()).await.is_some());
-    blobs.keep(&contents[3]).await.unwrap();
+    assert!(blobs.find(&digests[0]).await.is_some());
+    let being_read = blobs.find(&digests[1]).await.unwrap();
+    assert!(blobs.find(&digests[2]).await.is_some());
+    assert!(blobs.find(&digests[0]).await.is_some());
+    fill(3).settled().await.unwrap();
 
-    assert_eq!(blobs.usage(), 300);
-    assert!(blobs.find(&contents[1].digest()).await.is_none());
+    assert_eq!((blobs.usage(), blobs.stats().layers.evictions), (300, 1));
+    assert!(blobs.find(&digests[1]).await.is_none());
     assert_eq!(
         collect(being_read.read(0..100)).await.unwrap(),
         vec![1; 100],
         "who reads it is not disturbed"
     );
     for kept in [0, 2, 3] {
-        assert!(blobs.find(&contents[kept].digest()).await.is_some(), "{kept}");
+        assert!(blobs.find(&digests[kept]).await.is_some(), "{kept}");
     }
     drop(blobs);
     assert_eq!(Blobs::open(directory.path(), Some(250)).unwrap().usage(), 200, "a lower limit holds at once");
@@ -155,7 +158,7 @@ async fn what_is_larger_than_the_limit_passes_through_and_displaces_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(directory.path(), Some(1000)).unwrap();
     let small = Verified::of(Bytes::from_static(b"manifest"));
-    blobs.keep(&small).await.unwrap();
+    blobs.keep(&small).await;
     let bytes = content(1001);
     let filling = fill_with(&blobs, Digest::of(&bytes), 1001, &bytes);
     filling.settled().await.unwrap();

@@ -19,6 +19,9 @@ use crate::undecided::with_causes;
 /// `tenant=…`.
 pub(super) const CACHE: &str = "/cache";
 
+/// `GET /storage`: what is kept, and whose it is; of one tenant, where there are some, which `tenant=…` names.
+pub(super) const STORAGE: &str = "/storage";
+
 /// `GET /tenants`: what each of them uses.
 pub(super) const TENANTS: &str = "/tenants";
 
@@ -52,7 +55,8 @@ where
         (CACHE, &Method::GET) => look(tenants, request.uri().query().unwrap_or_default()).await,
         (TENANTS, &Method::GET) => Ok(json(StatusCode::OK, &tenants.usage())),
         (PURGE, &Method::POST) => purge(tenants, request.into_body()).await,
-        (CACHE | TENANTS, _) => Err((StatusCode::METHOD_NOT_ALLOWED, "only GET".to_owned())),
+        (STORAGE, &Method::GET) => kept(tenants, request.uri().query().unwrap_or_default()).await,
+        (CACHE | STORAGE | TENANTS, _) => Err((StatusCode::METHOD_NOT_ALLOWED, "only GET".to_owned())),
         (_, _) => Err((StatusCode::METHOD_NOT_ALLOWED, "only POST".to_owned())),
     };
     answered.unwrap_or_else(|(status, why)| text(status, why))
@@ -64,6 +68,14 @@ async fn look(tenants: &Tenants, query: &str) -> Result<Response<Body>, Refusal>
     let Some(subject) = subject else { return Ok(json(StatusCode::OK, &memory.summary())) };
     let report = memory.inspect(subject).await;
     Ok(json(if report.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK }, &report))
+}
+
+async fn kept(tenants: &Tenants, query: &str) -> Result<Response<Body>, Refusal> {
+    let (tenant, subject) = looked_at(query).map_err(wrong)?;
+    if subject.is_some() {
+        return Err(wrong("what is kept is told of a whole tenant".to_owned()));
+    }
+    Ok(json(StatusCode::OK, &memory_of(tenants, tenant.as_deref()).await?.usage().await))
 }
 
 /// What a tenant remembers. There is no need to say which where there is one.

@@ -1,23 +1,34 @@
-//! Every image of every pod-bearing kind, and where in the object it stands.
+//! Every image of every kind that makes Pods, and where in the object it stands.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
 use thiserror::Error;
 
+use super::fields::{Field, Fields, Unread};
 use super::review::AdmissionRequest;
+use crate::config::Kind;
+use crate::field_path::FieldPath;
+
+/// The kinds of objects whose images are looked for.
+#[derive(Clone, Debug)]
+pub struct Kinds(Vec<Workload>);
 
 /// A kind of object that makes Pods, or is one.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    group: Box<str>,
+    kind: Box<str>,
+    is: Makes,
+    fields: Fields,
+}
+
+/// How a kind comes to Pods.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Workload {
-    /// `v1 Pod`.
-    Pod,
-    /// Kinds with a Pod template at `spec.template`.
-    Template,
-    /// `v1 PodTemplate`, whose template is at its top.
-    PodTemplate,
-    /// `batch CronJob`, whose template is its Job's.
-    CronJob,
+enum Makes {
+    /// It is one.
+    Itself,
+    /// As many of one template as `spec.replicas` says.
+    Replicas,
+    /// In any other way.
+    Otherwise,
 }
 
 /// One image and where it stands.
@@ -25,10 +36,17 @@ pub enum Workload {
 pub struct Image {
     /// The path of the field, as messages name it: `spec.containers[0].image`.
     pub path: String,
-    /// The same path as a JSON Pointer (RFC 6901).
-    pub pointer: String,
     /// What is written there.
     pub text: String,
+}
+
+/// The images of an object.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Images {
+    /// Each, in the order in which the kubelet would start them.
+    pub images: Vec<Image>,
+    /// What the API server will make the object's name of, where it has none yet.
+    pub generate_name: Option<String>,
 }
 
 /// Why the images of an object are not known.
@@ -38,7 +56,7 @@ pub enum InvalidObject {
     #[error("the request has no object")]
     Missing,
     /// The kind is not one whose images we know how to find.
-    #[error("{0} is no kind that this webhook knows the images of")]
+    #[error("{0} is no kind that this webhook knows the images of: admission.kinds may say where they are")]
     UnknownKind(String),
     /// The object is not what its kind promises.
     #[error("the object cannot be read: {0}")]
@@ -51,212 +69,123 @@ pub enum InvalidObject {
 /// The most images that one object may have.
 const IMAGE_LIMIT: usize = 1024;
 
-#[derive(Deserialize)]
-struct WithSpec<S> {
-    #[serde(default = "none")]
-    spec: Option<S>,
-}
+/// Where images stand in the specification of a Pod.
+pub(crate) const POD_SPEC: [&str; 4] = [
+    "initContainers[*].image",
+    "containers[*].image",
+    "ephemeralContainers[*].image",
+    "volumes[*].image.reference",
+];
 
-#[derive(Deserialize)]
-struct WithTemplate<'a> {
-    #[serde(borrow, default)]
-    template: Option<WithSpec<PodSpec<'a>>>,
-}
+/// The kinds that come with Kubernetes, and where each has the specification of its Pods.
+const BUILT_IN: [(&str, &str, Makes, &str); 9] = [
+    ("", "Pod", Makes::Itself, "spec"),
+    ("", "PodTemplate", Makes::Otherwise, "template.spec"),
+    ("", "ReplicationController", Makes::Replicas, "spec.template.spec"),
+    ("apps", "Deployment", Makes::Replicas, "spec.template.spec"),
+    ("apps", "ReplicaSet", Makes::Replicas, "spec.template.spec"),
+    ("apps", "StatefulSet", Makes::Replicas, "spec.template.spec"),
+    ("apps", "DaemonSet", Makes::Otherwise, "spec.template.spec"),
+    ("batch", "Job", Makes::Otherwise, "spec.template.spec"),
+    ("batch", "CronJob", Makes::Otherwise, "spec.jobTemplate.spec.template.spec"),
+];
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WithJobTemplate<'a> {
-    #[serde(borrow, default)]
-    job_template: Option<WithSpec<WithTemplate<'a>>>,
-}
+/// The number of the path that leads to no image, after all of those that do.
+const GENERATE_NAME: usize = usize::MAX;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PodSpec<'a> {
-    #[serde(borrow, default)]
-    init_containers: Option<Vec<Container<'a>>>,
-    #[serde(borrow, default)]
-    containers: Option<Vec<Container<'a>>>,
-    #[serde(borrow, default)]
-    ephemeral_containers: Option<Vec<Container<'a>>>,
-    #[serde(borrow, default)]
-    volumes: Option<Vec<Volume<'a>>>,
-}
+impl Kinds {
+    /// Those that come with Kubernetes, and others by where their images are.
+    pub fn new(others: &[Kind]) -> Self {
+        let built_in = BUILT_IN.iter().map(|(group, kind, is, spec)| {
+            let paths: Vec<_> = POD_SPEC.iter().map(|path| format!("{spec}.{path}")).collect();
+            Workload::new(group, kind, *is, paths.iter().filter_map(|path| path.parse().ok()))
+        });
+        let others = others.iter().map(|other| {
+            Workload::new(&other.group, &other.kind, Makes::Otherwise, other.paths.iter().cloned())
+        });
+        Self(built_in.chain(others).collect())
+    }
 
-#[derive(Deserialize)]
-struct Container<'a> {
-    #[serde(borrow, default)]
-    image: Option<Cow<'a, str>>,
-}
+    /// Whether a kind comes with Kubernetes, so that nobody has to say where its images are.
+    pub(crate) fn has_built_in(group: &str, kind: &str) -> bool {
+        BUILT_IN.iter().any(|(known, its, ..)| (*known, *its) == (group, kind))
+    }
 
-#[derive(Deserialize)]
-struct Volume<'a> {
-    #[serde(borrow, default)]
-    image: Option<ImageVolume<'a>>,
-}
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Workload> {
+        self.0.iter()
+    }
 
-#[derive(Deserialize)]
-struct ImageVolume<'a> {
-    #[serde(borrow, default)]
-    reference: Option<Cow<'a, str>>,
-}
+    /// The kind that a request is about, whatever its version, if it is one of these.
+    pub(super) fn of(&self, request: &AdmissionRequest<'_>) -> Option<&Workload> {
+        let (group, kind) = (&*request.kind.group, &*request.kind.kind);
+        self.0.iter().find(|workload| (&*workload.group, &*workload.kind) == (group, kind))
+    }
 
-fn none<T>() -> Option<T> {
-    None
+    /// The same, where it has to be one.
+    pub(super) fn known(&self, request: &AdmissionRequest<'_>) -> Result<&Workload, InvalidObject> {
+        let (group, kind) = (&request.kind.group, &request.kind.kind);
+        let named = || if group.is_empty() { kind.to_string() } else { format!("{kind}.{group}") };
+        self.of(request).ok_or_else(|| InvalidObject::UnknownKind(named()))
+    }
 }
 
 impl Workload {
-    /// The workload that a request is about, if it is one.
-    pub fn of(request: &AdmissionRequest<'_>) -> Option<Self> {
-        match (&*request.kind.group, &*request.kind.kind) {
-            ("", "Pod") => Some(Self::Pod),
-            ("", "PodTemplate") => Some(Self::PodTemplate),
-            ("", "ReplicationController")
-            | ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet")
-            | ("batch", "Job") => Some(Self::Template),
-            ("batch", "CronJob") => Some(Self::CronJob),
-            _ => None,
+    fn new(group: &str, kind: &str, is: Makes, paths: impl Iterator<Item = FieldPath>) -> Self {
+        let mut fields = Fields::default();
+        paths.enumerate().for_each(|(number, path)| fields.add(&path, number));
+        fields.generate_name();
+        Self { group: group.into(), kind: kind.into(), is, fields }
+    }
+
+    /// What the kind is called in its group.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Whether it is a Pod, which is what is pinned.
+    pub(super) fn is_pod(&self) -> bool {
+        self.is == Makes::Itself
+    }
+
+    /// Whether a smaller `spec.replicas` only ends Pods.
+    pub(super) fn scales(&self) -> bool {
+        self.is == Makes::Replicas
+    }
+
+    /// Every image of an object of this kind, as JSON.
+    ///
+    /// # Errors
+    /// [`InvalidObject`] where it is none of this kind, or has too many.
+    pub fn images(&self, object: &str) -> Result<Images, InvalidObject> {
+        let fields = self.fields.of(object, IMAGE_LIMIT + 1).map_err(|unread| match unread {
+            Unread::TooMany => InvalidObject::TooMany,
+            Unread::Malformed(error) => InvalidObject::Malformed(error),
+        })?;
+        let mut found = Images::default();
+        for Field { of, path, text } in fields {
+            if of == GENERATE_NAME {
+                found.generate_name = Some(text);
+            } else {
+                found.images.push(Image { path, text });
+            }
         }
-    }
-
-    /// Every image of the object, in the order in which the kubelet would start them.
-    pub fn images(self, object: &str) -> Result<Vec<Image>, InvalidObject> {
-        let (at, spec) = match self {
-            Self::Pod => ("spec", serde_json::from_str::<WithSpec<PodSpec<'_>>>(object)?.spec),
-            Self::PodTemplate => (
-                "template.spec",
-                serde_json::from_str::<WithTemplate<'_>>(object)?.template.and_then(|it| it.spec),
-            ),
-            Self::Template => {
-                let object: WithSpec<WithTemplate<'_>> = serde_json::from_str(object)?;
-                ("spec.template.spec", object.spec.and_then(|it| it.template).and_then(|it| it.spec))
-            }
-            Self::CronJob => {
-                let object: WithSpec<WithJobTemplate<'_>> = serde_json::from_str(object)?;
-                let job = object.spec.and_then(|it| it.job_template).and_then(|it| it.spec);
-                ("spec.jobTemplate.spec.template.spec", job.and_then(|it| it.template).and_then(|it| it.spec))
-            }
-        };
-        spec.map_or_else(|| Ok(Vec::new()), |spec| spec.images(at))
-    }
-}
-
-/// Every image that a request would start.
-pub(super) fn of(request: &AdmissionRequest<'_>) -> Result<Vec<Image>, InvalidObject> {
-    let GroupOf { group, kind } = GroupOf::of(request);
-    let workload = Workload::of(request).ok_or_else(|| {
-        InvalidObject::UnknownKind(if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") })
-    })?;
-    workload.images(request.object.ok_or(InvalidObject::Missing)?.get())
-}
-
-struct GroupOf<'a> {
-    group: &'a str,
-    kind: &'a str,
-}
-
-impl<'a> GroupOf<'a> {
-    fn of(request: &'a AdmissionRequest<'_>) -> Self {
-        Self { group: &request.kind.group, kind: &request.kind.kind }
+        if found.images.len() > IMAGE_LIMIT { Err(InvalidObject::TooMany) } else { Ok(found) }
     }
 }
 
-impl PodSpec<'_> {
-    fn images(self, at: &str) -> Result<Vec<Image>, InvalidObject> {
-        let mut images = Vec::new();
-        for (list, containers) in [
-            ("initContainers", self.init_containers),
-            ("containers", self.containers),
-            ("ephemeralContainers", self.ephemeral_containers),
-        ] {
-            for (index, container) in containers.into_iter().flatten().enumerate() {
-                // A container without an image takes its template's default, or is refused by the API server.
-                if let Some(text) = container.image.filter(|image| !image.is_empty()) {
-                    images.push(Image::at(format!("{at}.{list}[{index}].image"), text));
-                }
-            }
-        }
-        for (index, volume) in self.volumes.into_iter().flatten().enumerate() {
-            let reference = volume.image.and_then(|image| image.reference).filter(|text| !text.is_empty());
-            if let Some(text) = reference {
-                images.push(Image::at(format!("{at}.volumes[{index}].image.reference"), text));
-            }
-        }
-        if images.len() > IMAGE_LIMIT { Err(InvalidObject::TooMany) } else { Ok(images) }
+impl Fields {
+    fn generate_name(&mut self) {
+        self.add(&FieldPath::of_metadata("generateName"), GENERATE_NAME);
     }
 }
 
 impl Image {
-    fn at(path: String, text: Cow<'_, str>) -> Self {
-        let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
-        Self { path, pointer, text: text.into_owned() }
+    /// The path as a JSON Pointer (RFC 6901).
+    pub fn pointer(&self) -> String {
+        format!("/{}", self.path.replace(['.', '['], "/").replace(']', ""))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(workload: Workload, object: &serde_json::Value, expected: &[(&str, &str)]) {
-        let images = workload.images(&object.to_string()).unwrap();
-        let found: Vec<_> = images.iter().map(|image| (image.path.as_str(), image.text.as_str())).collect();
-        assert_eq!(found, expected);
-        for image in &images {
-            assert_eq!(object.pointer(&image.pointer).unwrap(), image.text.as_str());
-        }
-    }
-
-    #[test]
-    fn every_list_of_a_pod_is_read() {
-        let spec = serde_json::json!({
-            "initContainers": [{"image": "i"}],
-            "containers": [{"image": "a"}, {"name": "no image"}, {"image": "b"}],
-            "ephemeralContainers": [{"image": "e"}],
-            "volumes": [{"emptyDir": {}}, {"image": {"reference": "v"}}],
-        });
-        check(
-            Workload::Pod,
-            &serde_json::json!({"spec": spec}),
-            &[
-                ("spec.initContainers[0].image", "i"),
-                ("spec.containers[0].image", "a"),
-                ("spec.containers[2].image", "b"),
-                ("spec.ephemeralContainers[0].image", "e"),
-                ("spec.volumes[1].image.reference", "v"),
-            ],
-        );
-    }
-
-    #[test]
-    fn templates_are_found_where_each_kind_has_them() {
-        let pod = serde_json::json!({"spec": {"containers": [{"image": "a\u{e4}\n"}]}});
-        let at = |path| [(path, "a\u{e4}\n")];
-        check(
-            Workload::Template,
-            &serde_json::json!({"spec": {"template": pod}}),
-            &at("spec.template.spec.containers[0].image"),
-        );
-        check(
-            Workload::PodTemplate,
-            &serde_json::json!({"template": pod}),
-            &at("template.spec.containers[0].image"),
-        );
-        check(
-            Workload::CronJob,
-            &serde_json::json!({"spec": {"jobTemplate": {"spec": {"template": pod}}}}),
-            &at("spec.jobTemplate.spec.template.spec.containers[0].image"),
-        );
-    }
-
-    #[test]
-    fn an_object_that_is_not_what_its_kind_promises_is_refused() {
-        for object in
-            [r#"{"spec": {"containers": "a"}}"#, r#"{"spec": {"containers": [{"image": 1}]}}"#, "[", "7"]
-        {
-            assert!(Workload::Pod.images(object).is_err(), "{object}");
-        }
-        let many = serde_json::json!({"spec": {"containers": vec![serde_json::json!({"image": "a"}); 1025]}});
-        assert!(matches!(Workload::Pod.images(&many.to_string()), Err(InvalidObject::TooMany)));
-    }
-}
+mod tests;

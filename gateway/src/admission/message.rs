@@ -86,6 +86,34 @@ pub(super) fn denial(problems: Problems) -> String {
     format!("validation failed: {}", problems.entries().collect::<Vec<_>>().join("\n"))
 }
 
+/// The most bytes of a message: more than that is cut by whoever shows it, and where the name of the decision stands.
+const LIMIT: usize = 1024;
+
+/// What stands for what was left out.
+const LEFT_OUT: &str = "\n...";
+
+/// A message that is short enough. Whole lines are left out from its end; the first is cut if it alone is too long.
+pub(super) fn bounded(message: String) -> String {
+    if message.len() <= LIMIT { message } else { cut(&message, LIMIT) }
+}
+
+/// The same, and on a line of its own the name of the decision.
+pub(super) fn with_decision(message: &str, decision: &str) -> String {
+    let line = format!("\ndecision {decision}");
+    let room = LIMIT - line.len();
+    if message.len() <= room { format!("{message}{line}") } else { format!("{}{line}", cut(message, room)) }
+}
+
+fn cut(message: &str, limit: usize) -> String {
+    let message = message.strip_suffix(LEFT_OUT).unwrap_or(message);
+    let mut end = limit - LEFT_OUT.len();
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    let end = message[..end].rfind('\n').filter(|line| *line > limit / 2).unwrap_or(end);
+    format!("{}{LEFT_OUT}", &message[..end])
+}
+
 /// The warnings of an answer, a line each, as policy-controller sends them.
 pub(super) fn warnings(problems: Problems) -> Vec<String> {
     problems.entries().flat_map(|entry| entry.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
@@ -94,6 +122,23 @@ pub(super) fn warnings(problems: Problems) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_is_too_long_loses_its_last_lines_and_never_the_decision() {
+        let lines: String = (0..200).map(|line| format!("line {line}\n")).collect();
+        for message in [lines, "\u{e4}".repeat(LIMIT), "a".repeat(LIMIT), "a".repeat(LIMIT - 30)] {
+            let bounded = bounded(message.clone());
+            assert!(bounded.len() <= LIMIT && bounded.len() >= LIMIT / 2, "{bounded}");
+            assert_eq!(bounded == message, message.len() <= LIMIT);
+            let named = with_decision(&bounded, "0000002a-1");
+            assert!(named.len() <= LIMIT && named.ends_with("\ndecision 0000002a-1"), "{named}");
+            assert!(named.matches(LEFT_OUT).count() <= 1, "{named}");
+            assert!(
+                message
+                    .starts_with(named.split(LEFT_OUT).next().unwrap().split("\ndecision").next().unwrap())
+            );
+        }
+    }
 
     #[test]
     fn equal_problems_share_a_line_and_messages_are_sorted() {

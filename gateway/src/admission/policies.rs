@@ -12,6 +12,5 @@ use super::review::AdmissionRequest;
 
 /// Deletions make no policy; nor do writes to its status.
 fn makes_no_policy(request: &AdmissionRequest<'_>) -> bool {
-    let writes = matches!(&*request.operation, "CREATE" | "UPDATE");
-    !writes || request.sub_resource.as_deref() == Some("status")
+    !request.operation.writes() || request.sub_resource.as_deref() == Some("status")
 }

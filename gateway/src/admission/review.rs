@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::message;
 use crate::decision::Decision;
+use crate::records::Outcome;
 
 /// The part of an `AdmissionReview` (`admission.k8s.io/v1`) that is a question.
 #[derive(Debug, Deserialize)]
@@ -27,16 +29,15 @@ pub(super) struct Review<'a> {
 /// One question.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AdmissionRequest<'a> {
+pub(super) struct AdmissionRequest<'a> {
     /// The name of the question, repeated in the answer.
     #[serde(borrow)]
     pub uid: Cow<'a, str>,
     /// The kind of the object.
     #[serde(borrow)]
     pub kind: GroupVersionKind<'a>,
-    /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`.
-    #[serde(borrow)]
-    pub operation: Cow<'a, str>,
+    /// What is done to it.
+    pub operation: Operation,
     /// Which part of the object is written, if not all of it.
     #[serde(borrow, default)]
     pub sub_resource: Option<Cow<'a, str>>,
@@ -49,11 +50,48 @@ pub struct AdmissionRequest<'a> {
     /// The object, left as text: most of it concerns nobody here.
     #[serde(borrow, default)]
     pub object: Option<&'a RawValue>,
+    /// The object as it was, where it is updated or deleted.
+    #[serde(borrow, default)]
+    pub old_object: Option<&'a RawValue>,
+    /// Whether the API server only wants to know what would be, and keeps nothing.
+    #[serde(default)]
+    pub dry_run: Option<bool>,
+}
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum Operation {
+    /// It is made.
+    Create,
+    /// It is changed.
+    Update,
+    /// It is removed.
+    Delete,
+    /// Something of it is opened, such as a shell in a Pod.
+    Connect,
+}
+
+impl Operation {
+    /// As the API server writes it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
+
+    /// Whether an object is written, rather than removed or opened.
+    pub(super) fn writes(self) -> bool {
+        matches!(self, Self::Create | Self::Update)
+    }
 }
 
 /// The group, version and kind of an object.
 #[derive(Debug, Deserialize)]
-pub struct GroupVersionKind<'a> {
+pub(super) struct GroupVersionKind<'a> {
     /// The API group, empty for the core.
     #[serde(borrow, default)]
     pub group: Cow<'a, str>,
@@ -67,7 +105,7 @@ pub struct GroupVersionKind<'a> {
 
 /// Why some bytes are no question.
 #[derive(Debug, Error)]
-pub enum InvalidReview {
+pub(super) enum InvalidReview {
     /// They are not the JSON of a review.
     #[error("the body is no AdmissionReview: {0}")]
     Malformed(#[from] serde_json::Error),
@@ -86,7 +124,7 @@ pub enum InvalidReview {
 
 impl<'a> AdmissionRequest<'a> {
     /// Reads a review and takes the question out of it.
-    pub fn parse(body: &'a Bytes) -> Result<Self, InvalidReview> {
+    pub(super) fn parse(body: &'a Bytes) -> Result<Self, InvalidReview> {
         let review: Review<'a> = serde_json::from_slice(body)?;
         if review.api_version != "admission.k8s.io/v1" || review.kind != "AdmissionReview" {
             return Err(InvalidReview::OtherVersion {
@@ -95,6 +133,16 @@ impl<'a> AdmissionRequest<'a> {
             });
         }
         review.request.ok_or(InvalidReview::NoRequest)
+    }
+
+    /// Which part of the object is written; empty where all of it is.
+    pub(super) fn part(&self) -> &str {
+        self.sub_resource.as_deref().unwrap_or_default()
+    }
+
+    /// Whether nothing that is answered comes to pass.
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run.unwrap_or_default()
     }
 }
 
@@ -118,9 +166,16 @@ pub(super) struct Answer<'a> {
     audit_annotations: Option<AuditAnnotations>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct AuditAnnotations {
+    /// By which name it is found in the logs and among the records.
     decision: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// What would have been said, where nothing is but yes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_be: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -139,12 +194,16 @@ const UNAVAILABLE: u16 = 503;
 pub(super) enum Ground {
     /// Every image of the object was allowed.
     Images(Vec<policies::Allowed>),
-    /// The request starts nothing: a deletion, or a part of an object that holds no image.
+    /// The request starts nothing.
     StartsNothing,
+    /// The request makes no policy.
+    NoPolicy,
     /// The object is a policy, and was read as this set.
     Policy(policies::PolicySet),
     /// Mutation, which decides nothing: what it leaves is validated.
     Mutation,
+    /// The operator wants to know what would be said, and not that it is.
+    Observed,
 }
 
 impl<'a> Answer<'a> {
@@ -161,17 +220,37 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The same answer under a name, by which it is found in the logs. A person is told it, on a line of its own, where
-    /// there is more to find than the message says; other messages are known to the letter.
+    /// The same answer under a name, by which it is found in the logs and among the records, and for a reason. A person is
+    /// told the name, on a line of its own, where there is more to find than the message says; other messages are known to
+    /// the letter.
     #[must_use]
-    pub(crate) fn named(mut self, decision: Decision) -> Self {
+    pub(super) fn named(mut self, decision: Decision, reason: Option<&'static str>) -> Self {
+        let decision = decision.to_string();
         if let Some(status) = &mut self.status
             && (status.code == UNAVAILABLE || status.message.contains("failed policy: "))
         {
-            status.message.push_str(&format!("\ndecision {decision}"));
+            status.message = message::with_decision(&status.message, &decision);
         }
-        self.audit_annotations = Some(AuditAnnotations { decision: decision.to_string() });
+        self.audit_annotations = Some(AuditAnnotations { decision, reason, would_be: None });
         self
+    }
+
+    /// Yes, where this is what would have been said.
+    #[must_use]
+    pub(super) fn observed(self) -> Self {
+        let would_be = self.outcome().as_str();
+        let annotations =
+            self.audit_annotations.map(|it| AuditAnnotations { would_be: Some(would_be), ..it });
+        Self { audit_annotations: annotations, ..Self::allow(self.uid, Ground::Observed, Vec::new()) }
+    }
+
+    /// What it says.
+    pub(super) fn outcome(&self) -> Outcome {
+        match &self.status {
+            None if self.allowed => Outcome::Allowed,
+            Some(status) if status.code == UNAVAILABLE => Outcome::Undecided,
+            None | Some(_) => Outcome::Denied,
+        }
     }
 
     /// The name it was given.
@@ -190,7 +269,7 @@ impl<'a> Answer<'a> {
         match ground {
             Ground::Images(proofs) => drop(proofs),
             Ground::Policy(read) => drop(read),
-            Ground::StartsNothing | Ground::Mutation => {}
+            Ground::StartsNothing | Ground::NoPolicy | Ground::Mutation | Ground::Observed => {}
         }
         Self { allowed: true, warnings, ..Self::empty(uid) }
     }
@@ -204,19 +283,16 @@ impl<'a> Answer<'a> {
 
     /// Says no, in policy-controller's terms: 400 and `BadRequest`.
     pub(super) fn deny(uid: &'a str, message: String, warnings: Vec<String>) -> Self {
+        let message = message::bounded(message);
         let status = Status { status: "Failure", reason: "BadRequest", code: 400, message };
         Self { status: Some(status), warnings, ..Self::empty(uid) }
     }
 
     /// Says that it could not be told, which is no.
     pub(super) fn undecided(uid: &'a str, message: String, warnings: Vec<String>) -> Self {
+        let message = message::bounded(message);
         let status = Status { status: "Failure", reason: "ServiceUnavailable", code: UNAVAILABLE, message };
         Self { status: Some(status), warnings, ..Self::empty(uid) }
-    }
-
-    /// Whether the API server may go on.
-    pub(super) fn allowed(&self) -> bool {
-        self.allowed
     }
 
     /// The review that carries this answer.

@@ -6,31 +6,40 @@ use std::time::{Duration, Instant};
 use oci::{Digest, Reference, TagOrDigest};
 use policies::{Admitted, Allowed, NoMatch, Request, Subject, Verdict};
 
+use super::before::Before;
+use super::images::{Images, InvalidObject, Workload};
 use super::message::{Problems, denial, warnings};
+use super::passing::Passing;
 use super::review::{AdmissionRequest, Answer, Ground};
-use super::{AdmissionDoor, Image, Workload, images, message};
+use super::reviewed::Reviewed;
+use super::{AdmissionDoor, Image, message};
+use crate::config::Mutate;
+use crate::records::{self, Came};
 use crate::tags::Resolved;
 use crate::undecided::Undecided;
+use crate::verdicts::Ruling;
 
 /// What came of one image.
 enum Outcome {
-    Allowed(Allowed),
-    Denied(Arc<Verdict>),
+    Ruled(Ruling),
     /// It is nothing that could be judged: a message in policy-controller's words.
     Refused(String),
+    /// It is always denied: the same.
+    Canary(String),
     Undecided(Subject, Undecided),
     Unresolved(String, Undecided),
 }
 
-/// The same, and how old what its tag means is, if that was not confirmed.
+/// The same, how old what its tag means is, if that was not confirmed, and how long it took.
 struct Judged {
     outcome: Outcome,
     stale: Option<Duration>,
+    took: Duration,
 }
 
 impl From<Outcome> for Judged {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, stale: None }
+        Self { outcome, stale: None, took: Duration::ZERO }
     }
 }
 
@@ -39,86 +48,110 @@ impl AdmissionDoor {
         &self,
         request: &'a AdmissionRequest<'_>,
         deadline: Instant,
-    ) -> Answer<'a> {
-        if starts_nothing(request) {
-            return Answer::allow(&request.uid, Ground::StartsNothing, Vec::new());
+    ) -> Reviewed<'a> {
+        if let Some(passing) = Passing::of(request, &self.kinds) {
+            let answer = Answer::allow(&request.uid, Ground::StartsNothing, Vec::new());
+            return Reviewed { passing: Some(passing), ..Reviewed::of(answer) };
         }
-        let images = match images::of(request) {
-            Ok(images) => images,
+        let (workload, Images { images, generate_name }) = match self.read(request) {
+            Ok(read) => read,
             Err(error) => {
-                return Answer::deny(&request.uid, format!("validation failed: {error}"), Vec::new());
+                let message = format!("validation failed: {error}");
+                return Reviewed::of(Answer::deny(&request.uid, message, Vec::new()));
             }
         };
-        let pinned = Workload::of(request) == Some(Workload::Pod);
+        let before = Before::of(request, workload);
         let asking = asking(request);
-        let outcomes = images.iter().map(|image| self.outcome(image, pinned, &asking, deadline));
+        let outcomes = images.iter().map(|image| {
+            let must_be_pinned = workload.is_pod() && !self.would_be_pinned() && !before.had(image);
+            self.timed(image, must_be_pinned, &asking, deadline)
+        });
         let outcomes = futures_util::future::join_all(outcomes).await;
-        self.conclude(request, &images, outcomes)
+        Reviewed { generate_name, ..self.conclude(request, images, outcomes) }
+    }
+
+    fn read(&self, request: &AdmissionRequest<'_>) -> Result<(&Workload, Images), InvalidObject> {
+        let workload = self.kinds.known(request)?;
+        Ok((workload, workload.images(request.object.ok_or(InvalidObject::Missing)?.get())?))
+    }
+
+    /// Whether what is seen here was not pinned only because this gateway is not to change anything.
+    fn would_be_pinned(&self) -> bool {
+        self.observe && self.mutate != Mutate::None
     }
 
     fn conclude<'a>(
         &self,
         request: &'a AdmissionRequest<'_>,
-        images: &[Image],
+        images: Vec<Image>,
         outcomes: Vec<Judged>,
-    ) -> Answer<'a> {
+    ) -> Reviewed<'a> {
         let (mut problems, mut warned) = (Problems::default(), Problems::default());
         let mut allowed = Vec::with_capacity(outcomes.len());
         let mut undecided = None;
-        for (image, Judged { outcome, stale }) in images.iter().zip(outcomes) {
+        let mut kept = Vec::with_capacity(outcomes.len());
+        for (Image { path, text }, Judged { outcome, stale, took }) in images.into_iter().zip(outcomes) {
             if let Some(age) = stale {
-                warned.add(format!("{} {}", image.text, message::stale(age)), &image.path, "");
+                warned.add(format!("{text} {}", message::stale(age)), &path, "");
             }
-            match outcome {
-                Outcome::Allowed(proof) => {
-                    self.warn(&mut warned, &image.path, &proof);
-                    allowed.push(proof);
-                }
-                Outcome::Denied(verdict) => {
-                    if let Verdict::Deny(denial) = &*verdict {
-                        problems.deny(&image.path, denial);
+            let came = match outcome {
+                Outcome::Ruled(ruling) => {
+                    match &*ruling.verdict {
+                        Verdict::Allow(proof) => {
+                            warn(&mut warned, &path, proof, ruling.hearing.no_match);
+                            allowed.push(proof.clone());
+                        }
+                        Verdict::Deny(denial) => problems.deny(&path, denial),
                     }
+                    Came::Ruled(ruling)
                 }
-                Outcome::Refused(message) => problems.add(message, &image.path, ""),
+                Outcome::Refused(message) => {
+                    problems.add(message, &path, "");
+                    Came::Refused
+                }
+                Outcome::Canary(message) => {
+                    if !request.is_dry_run() {
+                        self.metrics.canary_reviewed();
+                    }
+                    problems.add(message, &path, "");
+                    Came::Refused
+                }
                 Outcome::Undecided(subject, why) => {
-                    let details = format!("{}@{} {why}", subject.name, subject.digest);
-                    problems.add("could not be verified", &image.path, details);
-                    undecided = Some(why);
+                    problems.add("could not be verified", &path, format!("{subject} {why}"));
+                    Came::Undecided { subject: Some(subject), why: undecided.insert(why).clone() }
                 }
                 Outcome::Unresolved(reference, why) => {
-                    problems.add(
-                        "could not be resolved to a digest",
-                        &image.path,
-                        format!("{reference} {why}"),
-                    );
-                    undecided = Some(why);
+                    let details = format!("{reference} {why}");
+                    problems.add("could not be resolved to a digest", &path, details);
+                    Came::Undecided { subject: None, why: undecided.insert(why).clone() }
                 }
-            }
+            };
+            kept.push(records::Image { path, asked: text, took, came });
         }
         // Every image is accounted for by a proof, or the answer is no.
-        if allowed.len() == images.len() {
-            return Answer::allow(&request.uid, Ground::Images(allowed), warnings(warned));
-        }
-        match undecided {
-            Some(why) => {
+        let answer = if allowed.len() == kept.len() {
+            Answer::allow(&request.uid, Ground::Images(allowed), warnings(warned))
+        } else if let Some(why) = undecided {
+            if !request.is_dry_run() {
                 self.metrics.undecided(&why);
-                Answer::undecided(&request.uid, denial(problems), warnings(warned))
             }
-            None => Answer::deny(&request.uid, denial(problems), warnings(warned)),
-        }
+            Answer::undecided(&request.uid, denial(problems), warnings(warned))
+        } else {
+            Answer::deny(&request.uid, denial(problems), warnings(warned))
+        };
+        Reviewed { images: kept, ..Reviewed::of(answer) }
     }
 
-    fn warn(&self, warned: &mut Problems, path: &str, allowed: &Allowed) {
-        for failure in allowed.warnings() {
-            warned.fail(path, allowed.subject(), failure);
-        }
-        for exempted in allowed.exempted() {
-            warned.add(exempted.message(), path, "");
-        }
-        if matches!((allowed.ground(), self.no_match), (policies::Ground::NoMatch, NoMatch::Warn)) {
-            let subject = allowed.subject();
-            warned.add("no matching policies", path, format!("{}@{}", subject.name, subject.digest));
-        }
+    async fn timed(
+        &self,
+        image: &Image,
+        must_be_pinned: bool,
+        asking: &Request,
+        deadline: Instant,
+    ) -> Judged {
+        let began = Instant::now();
+        let judged = self.outcome(image, must_be_pinned, asking, deadline).await;
+        Judged { took: began.elapsed(), ..judged }
     }
 
     /// Judges one image within the deadline. Work that outlasts it goes on, for whoever asks next.
@@ -133,9 +166,7 @@ impl AdmissionDoor {
             return Outcome::Refused(format!("could not parse reference: {}", image.text)).into();
         };
         if self.upstreams.is_canary(reference.name()) {
-            self.metrics.canary_reviewed();
-            let message = format!("{} is the canary, which is always denied", image.text);
-            return Outcome::Refused(message).into();
+            return Outcome::Canary(format!("{} is the canary, which is always denied", image.text)).into();
         }
         let name = self.upstreams.canonical(reference.name());
         let resolved = match reference.digest() {
@@ -143,7 +174,8 @@ impl AdmissionDoor {
                 let digest = self.judged_digest(&reference, digest, deadline).await;
                 digest.map(|digest| Resolved { digest, stale: None })
             }
-            // Templates stay as their authors wrote them; the Pods that they make are pinned.
+            // Templates stay as their authors wrote them; the Pods that they make are pinned. What ran before an update
+            // is not what the update starts.
             None if !must_be_pinned => self.resolve(&reference, deadline).await,
             None => {
                 let message = format!("invalid value: {} must be an image digest", image.text);
@@ -157,13 +189,10 @@ impl AdmissionDoor {
         let judging = self.verdicts.judge(&name, digest, self.no_match, asking);
         let judged = tokio::time::timeout_at(deadline.into(), judging);
         let outcome = match judged.await.unwrap_or(Err(Undecided::Deadline)) {
-            Ok(ruling) => match &*ruling.verdict {
-                Verdict::Allow(allowed) => Outcome::Allowed(allowed.clone()),
-                Verdict::Deny(_) => Outcome::Denied(ruling.verdict),
-            },
+            Ok(ruling) => Outcome::Ruled(ruling),
             Err(why) => Outcome::Undecided(Subject { name, digest }, why),
         };
-        Judged { outcome, stale }
+        Judged { stale, ..outcome.into() }
     }
 
     /// What a tag means, sha256.
@@ -202,6 +231,18 @@ impl AdmissionDoor {
     }
 }
 
+fn warn(warned: &mut Problems, path: &str, allowed: &Allowed, no_match: NoMatch) {
+    for failure in allowed.warnings() {
+        warned.fail(path, allowed.subject(), failure);
+    }
+    for exempted in allowed.exempted() {
+        warned.add(exempted.message(), path, "");
+    }
+    if matches!((allowed.ground(), no_match), (policies::Ground::NoMatch, NoMatch::Warn)) {
+        warned.add("no matching policies", path, allowed.subject().to_string());
+    }
+}
+
 /// For what the images are judged: the object that is to be admitted.
 fn asking(request: &AdmissionRequest<'_>) -> Request {
     let (kind, object) = (&request.kind, request.object.map_or("", |object| object.get()));
@@ -212,11 +253,4 @@ fn asking(request: &AdmissionRequest<'_>) -> Request {
         kind.kind.to_string(),
         object.to_owned(),
     )))
-}
-
-/// Deletions start nothing; nor do writes to a part of an object that holds no image.
-pub(super) fn starts_nothing(request: &AdmissionRequest<'_>) -> bool {
-    let writes = matches!(&*request.operation, "CREATE" | "UPDATE");
-    let part = request.sub_resource.as_deref().unwrap_or_default();
-    !writes || !matches!(part, "" | "ephemeralcontainers")
 }

@@ -1,18 +1,14 @@
 //! `countersign cache`: what a gateway that runs remembers, shown and forgotten.
 
-mod client;
 mod told;
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use self::client::{Client, Gateway};
+use super::reached::Reached;
 use super::{Answer, Output, complain, say};
-use crate::config::{self, short_secret};
 
 /// What is done to what is remembered.
 #[derive(Debug, Subcommand)]
@@ -81,20 +77,6 @@ struct Target {
     all: bool,
 }
 
-/// How the gateway is reached.
-#[derive(Args, Debug)]
-pub(super) struct Reached {
-    /// The configuration of the gateway, which says where its socket is. Without it the default one is tried.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The address of its admin listener, in place of the socket.
-    #[arg(long, value_name = "HOST:PORT", requires = "token_file", conflicts_with = "config")]
-    address: Option<String>,
-    /// A file with the token that admin.tokenFile names at the gateway.
-    #[arg(long, value_name = "FILE", requires = "address")]
-    token_file: Option<PathBuf>,
-}
-
 /// Asks the gateway.
 pub(super) fn cache(command: &Cache) -> anyhow::Result<Answer> {
     match command {
@@ -134,7 +116,8 @@ fn of_tenant(arguments: &Inspect, after: char) -> String {
 }
 
 fn summary(arguments: &Inspect) -> anyhow::Result<Answer> {
-    let (status, summary) = arguments.gateway.ask(Method::GET, &format!("/cache{}", of_tenant(arguments, '?')), &Value::Null)?;
+    let (status, summary) =
+        arguments.gateway.ask(Method::GET, &format!("/cache{}", of_tenant(arguments, '?')), &Value::Null)?;
     if status != StatusCode::OK {
         bail!("the gateway answered {status}");
     }
@@ -165,24 +148,4 @@ fn purge(arguments: &Purge) -> anyhow::Result<Answer> {
         }
     }
     Ok(if told::is_nothing(&purged) { Answer::No } else { Answer::Yes })
-}
-
-impl Reached {
-    /// The gateway's answer, where it is one of JSON.
-    pub(super) fn ask(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<(StatusCode, Value)> {
-        let client = match (&self.address, &self.token_file) {
-            (Some(address), Some(file)) => {
-                let token =
-                    short_secret(file).with_context(|| format!("--token-file: {}", file.display()))?;
-                Client { gateway: Gateway::Address(address.clone()), token: Some(token) }
-            }
-            (_, _) => Client { gateway: Gateway::Socket(socket(self.config.as_deref())?), token: None },
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(client.ask(method, path, body))
-    }
-}
-
-fn socket(path: Option<&Path>) -> anyhow::Result<PathBuf> {
-    Ok(config::load(path, std::env::vars())?.admin.socket)
 }

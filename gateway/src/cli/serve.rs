@@ -11,8 +11,8 @@ use crate::{config, telemetry};
 
 pub(super) fn serve(path: Option<&Path>) -> anyhow::Result<Answer> {
     let config = config::load(path, std::env::vars())?;
-    let _logs = telemetry::start(&config.log)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let _telemetry = telemetry::start(&config.log, config.traces.as_ref())?;
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let app = App::start(config).await?;

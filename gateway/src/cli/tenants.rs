@@ -5,7 +5,7 @@ use clap::Args;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use super::cache::Reached;
+use super::reached::Reached;
 use super::{Answer, Output, complain, say};
 
 /// How the gateway is reached, and how to answer.
@@ -48,7 +48,8 @@ pub(super) fn tenants(arguments: &Tenants) -> anyhow::Result<Answer> {
 
 fn table(all: &[Value]) -> Vec<String> {
     let row = |of: &Value| COLUMNS.map(|(field, _)| text(&of[field]));
-    let rows: Vec<[String; 8]> = std::iter::once(COLUMNS.map(|(_, title)| title.to_owned())).chain(all.iter().map(row)).collect();
+    let rows: Vec<[String; 8]> =
+        std::iter::once(COLUMNS.map(|(_, title)| title.to_owned())).chain(all.iter().map(row)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
     let line = |row: &[String; 8]| {

@@ -14,8 +14,8 @@ use thiserror::Error;
 use upstream::Url;
 
 use super::{
-    Admin, Admission, Config, DENIALS, Kubernetes, Log, LogFormat, Mutate, Policies, Registry, Storage,
-    TlsFiles, Trust, TrustSource, TufSource, Upstream, wire,
+    Admin, Admission, Audit, AuditFile, AuditFormat, Config, DENIALS, Kubernetes, Log, LogFormat, Mutate,
+    Policies, Registry, Storage, TlsFiles, Traces, Trust, TrustSource, TufSource, Upstream, kinds, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -133,6 +133,17 @@ pub(super) fn duration(key: &str, text: &str) -> Result<Duration, ConfigError> {
     Duration::try_from(duration).map_err(|_| wrong(key, format!("{text:?}: must not be negative")))
 }
 
+impl wire::Traces {
+    fn into_traces(self) -> Result<Traces, ConfigError> {
+        let endpoint = parsed("traces.endpoint", &self.endpoint)?;
+        if (0.0..=1.0).contains(&self.share) {
+            Ok(Traces { endpoint, share: self.share })
+        } else {
+            Err(wrong("traces.share", "must be from 0 to 1"))
+        }
+    }
+}
+
 impl wire::File {
     fn into_config(self, state_home: Option<&Path>) -> Result<Config, ConfigError> {
         let upstreams = self.upstreams.map_or_else(well_known, Ok)?;
@@ -156,7 +167,9 @@ impl wire::File {
             tenants,
             domain: cache::Domain::default(),
             alone: true,
+            audit: self.audit.into_audit()?,
             log: Log { format: self.log.format.into(), level: self.log.level },
+            traces: self.traces.map(wire::Traces::into_traces).transpose()?,
             denials: DENIALS,
         };
         certificates_can_be_shown(&config)?;
@@ -165,7 +178,7 @@ impl wire::File {
             Some(host) if !config.upstreams.iter().any(|upstream| upstream.host == *host) => {
                 Err(wrong("registry.defaultUpstream", format!("{host} is none of the upstreams")))
             }
-            _ => Ok(config),
+            _ => rewritten_elsewhere(config),
         }
     }
 }
@@ -204,6 +217,17 @@ fn distinct_roots(config: &Config) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// An address that is an upstream's too would mean two things.
+fn rewritten_elsewhere(config: Config) -> Result<Config, ConfigError> {
+    let is_own = |upstream: &Upstream, own: &Host| upstream.host == *own || upstream.aliases.contains(own);
+    match &config.admission.rewrite {
+        Some(own) if config.upstreams.iter().any(|upstream| is_own(upstream, own)) => {
+            Err(wrong("admission.rewrite.registry", format!("{own} is one of the upstreams")))
+        }
+        _ => Ok(config),
+    }
 }
 
 /// Two upstreams with one name would make it a matter of order which one is asked.
@@ -275,7 +299,31 @@ impl wire::Admission {
             tls: self.tls.map(|tls| tls.into_files("admission.tls")).transpose()?,
             mutate: self.mutate.into(),
             webhook: self.webhook,
+            kinds: kinds::read(self.kinds)?,
+            rewrite: self
+                .rewrite
+                .registry
+                .map(|own| parsed("admission.rewrite.registry", &own))
+                .transpose()?,
+            observe: self.observe,
+            reviews: if self.reviews == 0 {
+                return Err(wrong("admission.reviews", "must be 1 or more"));
+            } else {
+                self.reviews
+            },
         })
+    }
+}
+
+impl wire::Audit {
+    fn into_audit(self) -> Result<Audit, ConfigError> {
+        let size = |key: &str, text: &str| Ok(parsed::<bytesize::ByteSize>(key, text)?.as_u64());
+        let (memory, limit) = (size("audit.memory", &self.memory)?, size("audit.limit", &self.limit)?);
+        let format = match self.format {
+            wire::AuditFormat::Json => AuditFormat::Json,
+            wire::AuditFormat::CloudEvents => AuditFormat::CloudEvents,
+        };
+        Ok(Audit { memory, file: self.path.map(|path| AuditFile { path, limit, format }) })
     }
 }
 
@@ -328,7 +376,13 @@ impl wire::Storage {
             }
         };
         let limit = self.limit.map(|limit| parsed::<bytesize::ByteSize>("storage.limit", &limit));
-        Ok(Storage { path, limit: limit.transpose()?.map(|limit| limit.as_u64()) })
+        let prefetch = self.prefetch.iter().enumerate();
+        let prefetch = prefetch.map(|(index, text)| parsed(&format!("storage.prefetch[{index}]"), text));
+        Ok(Storage {
+            path,
+            limit: limit.transpose()?.map(|limit| limit.as_u64()),
+            prefetch: prefetch.collect::<Result<_, _>>()?,
+        })
     }
 }
 

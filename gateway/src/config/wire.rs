@@ -35,7 +35,10 @@ pub(super) struct File {
     pub(super) upstreams: Option<Vec<Upstream>>,
     pub(super) tenants: Option<Vec<Tenant>>,
     #[serde(deserialize_with = "null_is_default")]
+    pub(super) audit: Audit,
+    #[serde(deserialize_with = "null_is_default")]
     pub(super) log: Log,
+    pub(super) traces: Option<Traces>,
 }
 
 /// A section all of whose keys are commented out is an empty one.
@@ -73,6 +76,43 @@ pub(super) struct Admission {
     pub(super) tls: Option<Tls>,
     pub(super) mutate: Mutate,
     pub(super) webhook: String,
+    pub(super) kinds: Vec<Kind>,
+    #[serde(deserialize_with = "null_is_default")]
+    pub(super) rewrite: Rewrite,
+    pub(super) observe: bool,
+    pub(super) reviews: u32,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Rewrite {
+    pub(super) registry: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Kind {
+    pub(super) group: String,
+    pub(super) kind: String,
+    pub(super) paths: Vec<String>,
+    pub(super) pod_specs: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Audit {
+    pub(super) memory: String,
+    pub(super) path: Option<PathBuf>,
+    pub(super) limit: String,
+    pub(super) format: AuditFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AuditFormat {
+    #[default]
+    Json,
+    CloudEvents,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -95,6 +135,7 @@ pub(super) struct Tls {
 pub(super) struct Storage {
     pub(super) path: Option<PathBuf>,
     pub(super) limit: Option<String>,
+    pub(super) prefetch: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -188,6 +229,21 @@ pub(super) struct Log {
     pub(super) level: String,
 }
 
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Traces {
+    pub(super) endpoint: String,
+    #[serde(default = "Traces::share")]
+    pub(super) share: f64,
+}
+
+impl Traces {
+    /// Enough to see where time goes, and too little to cost any.
+    fn share() -> f64 {
+        0.01
+    }
+}
+
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum NoMatch {
@@ -239,7 +295,18 @@ impl Default for Admission {
             tls: None,
             mutate: Mutate::default(),
             webhook: "policy.sigstore.dev".into(),
+            kinds: Vec::new(),
+            rewrite: Rewrite::default(),
+            observe: false,
+            // What three API servers with their usual limits send at once.
+            reviews: 1000,
         }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { memory: "16MiB".into(), path: None, limit: "100MiB".into(), format: AuditFormat::default() }
     }
 }
 

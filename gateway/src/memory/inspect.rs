@@ -264,8 +264,7 @@ impl Memory {
     async fn manifest(&self, place: &Place, digest: Digest) -> Option<Named> {
         let known = self.content.manifest_at_hand(place, digest).await?;
         let named: BTreeSet<Digest> = known.manifest.children().map(|child| child.digest).collect();
-        let sizes = named.iter().map(|blob| self.content.blobs().size(blob));
-        let held: Vec<u64> = futures_util::future::join_all(sizes).await.into_iter().flatten().collect();
+        let held: Vec<u64> = named.iter().filter_map(|blob| self.content.blobs().size(blob)).collect();
         Some(Named { blobs: named.len(), held: held.len(), bytes: held.iter().sum() })
     }
 

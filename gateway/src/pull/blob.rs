@@ -1,10 +1,11 @@
 //! Blobs: streamed to the client while they are hashed and kept.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cache::{FillError, Filling, Origin, ReadError};
+use cache::{BoxError, FillError, Filling, Origin, ReadError, pass_through};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::{Response, StatusCode, header};
@@ -14,7 +15,8 @@ use upstream::FetchError;
 use super::cut::Download;
 use super::range::{Wanted, wanted};
 use super::{Ground, Permit, Pull, PullDoor, Refusal, conditional, respond};
-use crate::content::ContentError;
+use crate::content::{Content, ContentError};
+use crate::place::Place;
 use crate::reply::{Body, entity_tag, header_value, stream, whole};
 use crate::verdicts::Source;
 
@@ -91,7 +93,8 @@ impl PullDoor {
     }
 
     /// The bytes of a blob, from disk or, the first time, from the upstream. All who ask share one fetch; the last
-    /// piece is handed out only when the whole hashed to its digest.
+    /// bytes are held back until the whole is known to be what was asked for. Where the disk takes nothing, each who
+    /// asks has a fetch of their own, of which nothing is kept.
     async fn stream(
         &self,
         pull: &Pull<'_>,
@@ -103,31 +106,34 @@ impl PullDoor {
         if let Some(blob) = self.content.blobs().find(&digest).await.filter(|blob| blob.size() == size) {
             return Ok((blob.read(range).boxed(), Source::Memory));
         }
-        let mut filling = self.fill(pull, digest, size);
+        let filling = match self.started(pull, digest, size).await {
+            Ok(filling) => filling,
+            Err(error) if matches!(*error, FillError::Disk(_)) => {
+                return Ok((passing(&pull.place, digest, size, range).await?, Source::Registry));
+            }
+            Err(error) => return Err(Refusal::Blob(error)),
+        };
+        let source = match filling.origin() {
+            Origin::Kept => Source::Memory,
+            Origin::Ours | Origin::Joined => Source::Registry,
+        };
+        Ok((filling.read(range).boxed(), source))
+    }
+
+    /// A fill that has begun to arrive.
+    async fn started(&self, pull: &Pull<'_>, digest: Digest, size: u64) -> Result<Filling, Arc<FillError>> {
+        let fill = || fill(&self.content, &pull.place, digest, size);
+        let mut filling = fill();
         if let Err(error) = filling.started().await {
             // Whoever began the fill may not be allowed what we are: our own upstream is asked before we say no.
             let theirs = filling.origin() == Origin::Joined && matches!(*error, FillError::Source(_));
             if !theirs {
-                return Err(Refusal::Blob(error));
+                return Err(error);
             }
-            filling = self.fill(pull, digest, size);
-            filling.started().await.map_err(Refusal::Blob)?;
+            filling = fill();
+            filling.started().await?;
         }
-        Ok((filling.read(range).boxed(), Source::Registry))
-    }
-
-    fn fill(&self, pull: &Pull<'_>, digest: Digest, size: u64) -> Filling {
-        let (place, fills) = (pull.place.clone(), self.fills.clone());
-        self.content.blobs().fill(digest, size, move || async move {
-            let turn = tokio::time::timeout(PATIENCE, fills.acquire_owned()).await;
-            let turn = turn.map_err(|_| FetchError::TooManyRequests { retry_after: None })?;
-            let body = place.upstream.blob(&place.name.repository, &digest).await?;
-            // It has its turn until the last of it is read.
-            Ok::<_, FetchError>(body.stream.map(move |piece| {
-                let _turn = &turn;
-                piece
-            }))
-        })
+        Ok(filling)
     }
 
     /// A part of a signature artefact, read whole and looked at: a manifest that calls a layer of an image a signature,
@@ -148,12 +154,43 @@ impl PullDoor {
         if content.bytes().len() as u64 != size || !is_json() {
             return Err(Refusal::NoSignature);
         }
-        // Not being able to keep it costs the next one who asks a fetch, and nothing else.
-        if let Err(error) = blobs.keep(&content).await {
-            tracing::warn!(%error, %digest, "a signature could not be kept");
-        }
+        blobs.keep(&content).await;
         Ok(content)
     }
+}
+
+/// Has a blob fetched from its place, unless it is here or on its way.
+pub(super) fn fill(content: &Content, place: &Place, digest: Digest, size: u64) -> Filling {
+    let (place, arriving) = (place.clone(), content.arriving().clone());
+    content.blobs().fill(digest, size, move || async move {
+        let turn = tokio::time::timeout(PATIENCE, arriving.acquire_owned()).await;
+        let turn = turn.map_err(|_| FetchError::TooManyRequests { retry_after: None })?;
+        let body = place.upstream.blob(&place.name.repository, &digest).await?;
+        // It has its turn until the last of it is read.
+        Ok::<_, FetchError>(body.stream.map(move |piece| {
+            let _turn = &turn;
+            piece
+        }))
+    })
+}
+
+/// The bytes of a blob, fetched for one who asks and kept nowhere. What goes wrong before the first of them can be sent
+/// is said in place of them.
+async fn passing(
+    place: &Place,
+    digest: Digest,
+    size: u64,
+    range: Range<u64>,
+) -> Result<BoxStream<'static, Result<Bytes, ReadError>>, Refusal> {
+    metrics::counter!("countersign_passed_through_total").increment(1);
+    let refused = |error| Refusal::Blob(Arc::new(FillError::Source(BoxError::from(error))));
+    let body = place.upstream.blob(&place.name.repository, &digest).await.map_err(refused)?;
+    let mut passing = pass_through(body.stream, digest, size, range).boxed();
+    let first = match passing.next().await {
+        Some(Err(ReadError::Fill(error))) => return Err(Refusal::Blob(error)),
+        first => first,
+    };
+    Ok(futures_util::stream::iter(first).chain(passing).boxed())
 }
 
 fn part(wanted: &Wanted, size: u64) -> Range<u64> {

@@ -20,6 +20,8 @@ use crate::verdicts::{Ruling, Source, Verdicts};
 pub(crate) struct Permit {
     ground: Ground,
     source: Source,
+    /// What was said of the image that policies were asked about, if they were.
+    ruling: Option<Ruling>,
     /// The manifests by which a blob is let out, from the one that is allowed to the one that names it.
     by: Vec<Digest>,
 }
@@ -48,13 +50,18 @@ impl Permit {
         self.source
     }
 
+    /// What was said of the image that policies were asked about, if they were.
+    pub(super) fn ruling(&self) -> Option<&Ruling> {
+        self.ruling.as_ref()
+    }
+
     /// The manifests by which a blob is let out, each by the digest that it is judged by.
     pub(super) fn by(&self) -> &[Digest] {
         &self.by
     }
 
     fn of(ground: Ground) -> Self {
-        Self { ground, source: Source::Memory, by: Vec::new() }
+        Self { ground, source: Source::Memory, ruling: None, by: Vec::new() }
     }
 }
 
@@ -134,7 +141,7 @@ impl Gate {
         {
             return Ok(permit);
         }
-        Err(Refusal::Denied(ruling.verdict))
+        Err(Refusal::Denied(ruling))
     }
 
     /// Whether a blob may be sent, how large the manifest that opens it says that it is, and which that is.
@@ -266,10 +273,14 @@ impl Gate {
             if !lists || !self.covers(place, &index, known) {
                 continue;
             }
-            if let Some(Permit { ground: Ground::Judged(allowed) | Ground::Descent(allowed), source, by }) =
-                self.opens(place, parent, depth, effort).await?
+            if let Some(Permit {
+                ground: Ground::Judged(allowed) | Ground::Descent(allowed),
+                source,
+                ruling,
+                by,
+            }) = self.opens(place, parent, depth, effort).await?
             {
-                return Ok(Some(Permit { ground: Ground::Descent(allowed), source, by }));
+                return Ok(Some(Permit { ground: Ground::Descent(allowed), source, ruling, by }));
             }
         }
         Ok(None)
@@ -305,7 +316,8 @@ fn by_way_of(known: &Known, mut permit: Permit) -> Permit {
 fn permit(ruling: &Ruling) -> Option<Permit> {
     match &*ruling.verdict {
         Verdict::Allow(allowed) => {
-            Some(Permit { source: ruling.source, ..Permit::of(Ground::Judged(allowed.clone())) })
+            let permit = Permit::of(Ground::Judged(allowed.clone()));
+            Some(Permit { source: ruling.source, ruling: Some(ruling.clone()), ..permit })
         }
         Verdict::Deny(_) => None,
     }

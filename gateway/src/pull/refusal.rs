@@ -12,8 +12,10 @@ use upstream::FetchError;
 use crate::content::ContentError;
 use crate::decision::Decision;
 use crate::place::Unrouted;
+use crate::records::Came;
 use crate::reply::{Body, header_value, whole};
 use crate::undecided::Undecided;
+use crate::verdicts::Ruling;
 
 /// Why a pull got nothing.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ pub(crate) enum Refusal {
     /// The request names no registry that is configured.
     Unrouted(Unrouted),
     /// Policies say no.
-    Denied(Arc<Verdict>),
+    Denied(Ruling),
     /// It could not be told whether policies allow it.
     Undecided(Undecided),
     /// The manifest, or what the tag means, could not be had.
@@ -95,6 +97,28 @@ impl Refusal {
         self.answer().reason
     }
 
+    /// What came of the image, where that is a decision to keep: policies said no, or could not be asked.
+    pub(crate) fn came(&self) -> Option<Came> {
+        match self {
+            Self::Denied(ruling) => Some(Came::Ruled(ruling.clone())),
+            Self::Undecided(why) => Some(Came::Undecided { subject: None, why: why.clone() }),
+            Self::Unrouted(Unrouted::Canary) => Some(Came::Refused),
+            Self::Unrouted(
+                Unrouted::UnknownUpstream(_) | Unrouted::NoUpstream | Unrouted::Contradiction { .. },
+            )
+            | Self::Method
+            | Self::Endpoint(_)
+            | Self::Query(_)
+            | Self::PageSize
+            | Self::Content(_)
+            | Self::List(_)
+            | Self::UnknownBlob
+            | Self::Blob(_)
+            | Self::NoSignature
+            | Self::Range { .. } => None,
+        }
+    }
+
     /// The response that says so, the same for HEAD and GET but for the body that HEAD cannot have. Whoever is denied
     /// something by policies is told this besides.
     pub(crate) fn respond(&self, decision: Decision, told: Option<&str>) -> Response<Body> {
@@ -144,7 +168,7 @@ impl Refusal {
                 Answer::new(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, "bad-query", *what)
             }
             Self::Unrouted(unrouted) => unrouted_answer(unrouted),
-            Self::Denied(verdict) => denied(verdict),
+            Self::Denied(ruling) => denied(&ruling.verdict),
             Self::Undecided(undecided) => Answer::unavailable(
                 undecided.as_str(),
                 format!("whether this image is allowed could not be told: {undecided}"),
@@ -279,9 +303,7 @@ fn content(error: &ContentError) -> Answer {
             "manifest-invalid",
             format!("the upstream sent a manifest that is refused: {error}"),
         ),
-        ContentError::Disk(_) | ContentError::Lost => {
-            Answer::unavailable("internal", error.to_string(), None)
-        }
+        ContentError::Lost => Answer::unavailable("internal", error.to_string(), None),
     }
 }
 
@@ -315,9 +337,19 @@ fn fetch(error: &FetchError, not_found: ErrorCode, what: &str) -> Answer {
 }
 
 fn blob(error: &cache::FillError) -> Answer {
-    match error.source_as::<FetchError>() {
-        Some(error) => fetch(error, ErrorCode::BlobUnknown, "blob"),
-        None => Answer::new(
+    use cache::FillError;
+
+    if let Some(error) = error.source_as::<FetchError>() {
+        return fetch(error, ErrorCode::BlobUnknown, "blob");
+    }
+    match error {
+        FillError::Disk(_) | FillError::Changed | FillError::Lost => {
+            Answer::unavailable("internal", error.to_string(), None)
+        }
+        FillError::Source(_)
+        | FillError::WrongContent(_)
+        | FillError::TooShort { .. }
+        | FillError::TooLong { .. } => Answer::new(
             StatusCode::BAD_GATEWAY,
             ErrorCode::BlobUnknown,
             "blob-refused",

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use super::known::{Recognised, Stranger};
 use super::signs::Signs;
 use super::{Apart, Tenant, Tenants};
-use crate::admission::AdmissionRequest;
+use crate::admission::about;
 use crate::config::PathPrefix;
 use crate::reply::{Body, header_value, whole};
 
@@ -111,10 +111,9 @@ impl Tenants {
             }
         };
         let again = |body: Bytes| Request::from_parts(parts, Full::new(body));
-        let (uid, namespace) = match AdmissionRequest::parse(&body) {
-            Ok(question) => (question.uid.to_string(), question.namespace.as_deref().map(str::to_owned)),
-            // What is no review is answered as such by whoever is asked.
-            Err(_) => return self.everybody.admission.answer(again(body.clone())).await,
+        // What is no review is answered as such by whoever is asked.
+        let Some((uid, namespace)) = about(&body) else {
+            return self.everybody.admission.answer(again(body)).await;
         };
         let Some(tenant) = apart.known.load().of_namespace(namespace.as_deref()) else {
             counter!("countersign_strangers_total", "door" => "admission", "reason" => "unknown")

@@ -4,16 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cache::{MemoryStats, Share};
-use tokio::sync::Semaphore;
 
-use super::Tenant;
 use super::quota::Quota;
+use super::{Deciding, Tenant};
 use crate::admission::AdmissionDoor;
 use crate::config::{self, Config};
 use crate::core::{Core, Foundations};
-use crate::decision::Decisions;
 use crate::memory::Memory;
-use crate::pull::{Gate, PullDoor};
+use crate::pull::{Gate, Prefetch, PullDoor};
 use crate::reload::{self, Mark};
 use crate::rules::Rules;
 
@@ -34,8 +32,8 @@ pub(crate) struct Served {
 
 impl Served {
     /// Whoever has no others beside.
-    pub(super) fn everybody(config: &Arc<Config>, core: Core, decisions: &Arc<Decisions>) -> Self {
-        Self::of(config.clone(), core, decisions, &config::Quotas::default(), None)
+    pub(super) fn everybody(config: &Arc<Config>, core: Core, deciding: &Deciding) -> Self {
+        Self::of(config.clone(), core, deciding, &config::Quotas::default(), None)
     }
 
     /// Puts together what answers for a tenant. It reads files.
@@ -44,22 +42,22 @@ impl Served {
         foundations: &Foundations,
         tenant: &Tenant,
         share: Share,
-        decisions: &Arc<Decisions>,
+        deciding: &Deciding,
     ) -> anyhow::Result<Self> {
         let settings = tenant.settings();
         let config = Arc::new(config.of_tenant(settings));
-        let (domain, weight) = (settings.name.with_share(share), settings.quotas.weight);
+        let (domain, quotas) = (settings.name.with_share(share), &settings.quotas);
         let foundation = match settings.quotas.disk {
-            None => foundations.of(domain, weight),
+            None => foundations.of(domain, quotas),
             Some(limit) => {
                 let directory: PathBuf = config.storage.path.join("tenants").join(domain.name());
-                foundations.of_own_disk(domain, weight, &directory, limit)?
+                foundations.of_own_disk(domain, quotas, &directory, limit)?
             }
         };
         let seen = reload::marks(&config);
         let rules = foundations.first_rules(&config)?;
         let core = Core::over(foundation, &config, rules)?;
-        let served = Self::of(config, core, decisions, &settings.quotas, told(settings));
+        let served = Self::of(config, core, deciding, &settings.quotas, told(settings));
         *served.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
         Ok(served)
     }
@@ -67,34 +65,28 @@ impl Served {
     fn of(
         config: Arc<Config>,
         core: Core,
-        decisions: &Arc<Decisions>,
+        deciding: &Deciding,
         quotas: &config::Quotas,
         told: Option<Arc<str>>,
     ) -> Self {
         let gate = Gate::new(core.content.clone(), core.verdicts.clone(), config.registry.no_match);
+        let Deciding { decisions, records } = deciding;
+        let records =
+            if config.domain_is_alone() { records.clone() } else { records.of(config.domain.name()) };
         let pull = PullDoor::new(
             gate,
             core.content.clone(),
             core.upstreams.clone(),
             decisions.clone(),
+            records.clone(),
             core.revocations.subscribe(),
+            Prefetch::new(config.storage.prefetch.clone()),
             core.metrics.clone(),
-            Arc::new(Semaphore::new(if config.domain_is_alone() {
-                Semaphore::MAX_PERMITS
-            } else {
-                quotas.fills
-            })),
             told.clone(),
         );
-        let admission = AdmissionDoor::new(
-            core.verdicts.clone(),
-            core.content.clone(),
-            core.upstreams.clone(),
-            decisions.clone(),
-            core.metrics.clone(),
-            config.admission.mutate,
-            config.policies.no_match,
-        );
+        let (decisions, records) = (decisions.clone(), records.clone());
+        let admission =
+            AdmissionDoor::new(&core, decisions, records, &config.admission, config.policies.no_match);
         Self {
             name: config.domain.name(),
             config,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oci::Digest;
-use policies::{Basis, Cause, Evidence, Facts, Source, Verdict};
+use policies::{Basis, Cause, Evidence, Facts, Finding, Source, Verdict};
 use verify::{Grounds, TrustRoot};
 
 use super::{Question, Verdicts, now, on_a_core};
 use crate::material::{Demand, Found, MaterialList, Spot};
+use crate::phase::Phase;
 use crate::undecided::Undecided;
 
 /// Evidence, and what it was made of.
@@ -44,6 +45,11 @@ impl Gathered {
     pub(super) fn remaining(&self) -> Option<Duration> {
         let now = crate::clock::seconds_since_1970();
         self.found.iter().map(|found| found.list.remaining(now, self.fresh)).min()
+    }
+
+    /// When the oldest of the lists that it was made of was found, in seconds since 1970; nothing where none was looked for.
+    pub(super) fn found_at(&self) -> Option<u64> {
+        self.found.iter().map(|found| found.list.found_at).min()
     }
 
     /// Whether a registry was asked.
@@ -163,11 +169,14 @@ impl Verdicts {
         let check = move || {
             let started = Instant::now();
             let facts = verify::check(&material, &grounds(&root, &basis));
-            metrics.verified(&facts, started.elapsed());
+            let took = started.elapsed();
+            Phase::Verify.took(matches!(facts.finding, Finding::Signed(_)), took);
+            metrics.verified(&facts, took);
             Arc::new(facts)
         };
         let work = move || on_a_core(cores, check);
-        let facts = self.checks.run(key.clone(), work).await.map_err(Undecided::from)??;
+        let checking = Phase::Verify.wait(self.checks.run(key.clone(), work));
+        let facts = checking.await.map_err(Undecided::from)??;
         // A log entry of the future is refused, and what is the future is a matter of our own clock: that is no fact to
         // keep for ever.
         if claimed_time.is_none_or(|time| time <= now()) {

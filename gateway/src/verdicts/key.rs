@@ -7,6 +7,7 @@ use cache::{Key, KeyBytes};
 use oci::{Digest, Name, TagOrDigest};
 use policies::{NoMatch, Request, Signer, Verdict};
 
+use super::Hearing;
 use crate::rules::Rules;
 
 /// Everything that a verdict rests on: a change of any of it is another verdict.
@@ -42,6 +43,7 @@ impl Key for VerdictKey {
 #[derive(Clone)]
 pub(super) struct Remembered {
     pub(super) verdict: Arc<Verdict>,
+    pub(super) hearing: Arc<Hearing>,
     /// A denial holds only as long as it is believed that no other signature has come, and some verdicts end by themselves.
     pub(super) until: Option<Instant>,
     /// From when on whoever asks for it begins its renewal.
@@ -63,26 +65,36 @@ impl VerdictKey {
     }
 }
 
-/// How many bytes a verdict takes, more or less.
+/// What is taken for whatever has no size of its own.
+const EACH: usize = 256;
+
+/// How many bytes a verdict and what it was made of take, more or less.
 pub(super) fn weight(key: &VerdictKey, remembered: &Remembered) -> usize {
-    const EACH: usize = 256;
     let name = key.name.host.as_str().len() + key.name.repository.as_str().len();
-    let said = match &*remembered.verdict {
+    // The name is in the key and in the verdict.
+    2 * name + remembered.hearing.weight() + EACH
+}
+
+/// The same of a verdict alone.
+pub(super) fn weight_of_verdict(verdict: &Verdict) -> usize {
+    match verdict {
         Verdict::Allow(allowed) => {
-            let signer = |signer: &Signer| match signer {
-                Signer::Certificate(identity) => {
-                    let claims = identity.claims.iter().map(|(name, value)| name.len() + value.len() + 48);
-                    let subjects = identity.subjects.iter().map(String::len);
-                    identity.issuer.len() + claims.chain(subjects).sum::<usize>() + EACH
-                }
-                Signer::Key(_) => EACH,
-            };
             let failures = (allowed.warnings().len() + allowed.exempted().len()) * 2 * EACH;
-            allowed.signers().iter().map(signer).sum::<usize>() + failures
+            allowed.signers().iter().map(weight_of_signer).sum::<usize>() + failures
         }
         // Denials are few and short-lived, and long.
         Verdict::Deny(denial) => denial.for_person().len() * 2 + EACH,
-    };
-    // The name is in the key and in the verdict.
-    2 * name + said + EACH
+    }
+}
+
+/// The same of a signer.
+pub(super) fn weight_of_signer(signer: &Signer) -> usize {
+    match signer {
+        Signer::Certificate(identity) => {
+            let claims = identity.claims.iter().map(|(name, value)| name.len() + value.len() + 48);
+            let subjects = identity.subjects.iter().map(String::len);
+            identity.issuer.len() + claims.chain(subjects).sum::<usize>() + EACH
+        }
+        Signer::Key(_) => EACH,
+    }
 }

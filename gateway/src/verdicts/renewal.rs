@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use cache::{Beginning, Key as _, KeyBytes};
 use policies::{Request, Verdict};
 
-use super::{Question, Remembered, VerdictKey, Verdicts, ended, facts_key};
+use super::{Concluded, Question, Remembered, Took, VerdictKey, Verdicts, facts_key};
 use crate::material::Demand;
 use crate::undecided::Undecided;
 
@@ -72,10 +72,12 @@ impl Verdicts {
     async fn deny_anew(&self, question: &Question) -> Result<(), Undecided> {
         question.rules.in_force()?;
         let since = self.remembered.since();
+        let began = Instant::now();
         let gathered = self.gather_anew(question, Demand::Recent).await?;
+        let gathering = began.elapsed();
         let judgement = self.decide(question, &gathered, &mut Arc::default()).await?;
-        let (verdict, until) = ended(&gathered, judgement)?;
-        self.remember(since, question, verdict, until);
+        let took = Took { gathering, judging: began.elapsed().saturating_sub(gathering) };
+        self.remember(since, question, Concluded::of(question, &gathered, judgement, took)?);
         Ok(())
     }
 

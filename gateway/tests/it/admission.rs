@@ -103,7 +103,12 @@ fn objects(image: &str) -> Vec<Value> {
 }
 
 async fn mutate(gateway: &Gateway, object: &Value) -> Value {
-    let reply = gateway.post("/admission/mutate", review(object).to_string()).await;
+    mutate_review(gateway, &review(object)).await
+}
+
+/// The patch that a review is answered with, or the answer where there is none.
+pub(crate) async fn mutate_review(gateway: &Gateway, review: &Value) -> Value {
+    let reply = gateway.post("/admission/mutate", review.to_string()).await;
     let response = reply.json()["response"].clone();
     if let Some(patch) = response["patch"].as_str() {
         assert_eq!(response["patchType"], json!("JSONPatch"));

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod away;
+mod blobs;
 mod chaos;
 mod clients;
 mod conformance;

@@ -2,7 +2,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests too")]
 
 mod admission;
+mod admission_records;
+mod admission_rewrite;
+mod admission_updates;
 mod architecture;
+mod attacks;
+mod blobs;
 mod cache;
 mod cli;
 mod documents;
@@ -24,4 +29,5 @@ mod revoked;
 mod stage;
 mod tags;
 mod tenants;
+mod traces;
 mod trust;

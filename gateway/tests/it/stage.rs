@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use oci::Digest;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
@@ -42,6 +42,7 @@ pub(crate) struct Stage {
 pub(crate) struct Gateway {
     app: App,
     client: DoorClient,
+    socket: PathBuf,
 }
 
 /// A client of the doors of a gateway, wherever that runs.
@@ -173,8 +174,17 @@ impl Stage {
         self.gateway_with("").await
     }
 
+    /// The same with another section of the configuration, as a line of YAML.
+    pub(crate) async fn gateway_and(&self, section: &str) -> Gateway {
+        Gateway::start(&self.configuration(&self.doors("", section))).await
+    }
+
     /// The same with keys of the doors and policies added, as YAML lines: `registry.noMatch: deny`.
     pub(crate) async fn gateway_with(&self, keys: &str) -> Gateway {
+        Gateway::start(&self.configuration(&self.doors(keys, ""))).await
+    }
+
+    fn doors(&self, keys: &str, section: &str) -> String {
         let (mut registry, mut admission, mut policies) = (Vec::new(), Vec::new(), Vec::new());
         for key in keys.lines().filter(|line| !line.is_empty()) {
             let (section, rest) = key.split_once('.').unwrap();
@@ -186,14 +196,13 @@ impl Stage {
             }
         }
         let directory = self.directory.path().display();
-        let more = format!(
+        format!(
             "registry: {{listen: '127.0.0.1:0', {}}}\nadmission: {{listen: '127.0.0.1:0', {}}}\n\
-             policies: {{directory: {directory}/policies, {}}}\n",
+             policies: {{directory: {directory}/policies, {}}}\n{section}",
             registry.join(", "),
             admission.join(", "),
             policies.join(", "),
-        );
-        Gateway::start(&self.configuration(&more)).await
+        )
     }
 }
 
@@ -206,9 +215,10 @@ impl Gateway {
     pub(crate) async fn start_with(configuration: &Path, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = config::load(Some(configuration), std::iter::empty()).unwrap();
         change(&mut config);
+        let socket = config.admin.socket.clone();
         let app = App::start(config).await.unwrap();
         let client = DoorClient::new(app.registry, app.admission, app.admin, app.ca.as_ref().unwrap());
-        Self { app, client }
+        Self { app, client, socket }
     }
 
     /// The certificate authority of the admission door.
@@ -225,6 +235,26 @@ impl Gateway {
     /// What it shares with other replicas.
     pub(crate) fn shared(&self) -> &cache::Shared {
         self.app.shared().unwrap()
+    }
+
+    /// What whoever may open the admin socket is answered.
+    pub(crate) async fn operated(&self, path: &str) -> Reply {
+        let stream = tokio::net::UnixStream::connect(&self.socket).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::get(path).header("host", "localhost").body(Full::<Bytes>::default()).unwrap();
+        read(sender.send_request(request).await.unwrap()).await
+    }
+
+    /// The decisions that are kept, as a query asks for them.
+    pub(crate) async fn decisions(&self, query: &str) -> Value {
+        self.operated(&format!("/decisions?{query}")).await.json()
+    }
+
+    /// Has it read its policies and trust roots now. Says whether they are in force.
+    pub(crate) async fn tries_to_reload(&self) -> bool {
+        self.app.reload().await
     }
 
     /// Has it read its policies and trust roots now; they are in force when this returns.

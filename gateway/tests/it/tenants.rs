@@ -76,7 +76,8 @@ impl Two {
         let directory = stage.directory.path();
         for user in ["a", "b"] {
             std::fs::write(directory.join(format!("{user}.user")), user).unwrap();
-            std::fs::write(directory.join(format!("{user}.password")), format!("password-of-{user}")).unwrap();
+            std::fs::write(directory.join(format!("{user}.password")), format!("password-of-{user}"))
+                .unwrap();
         }
         // For all there is a policy that wants nothing of these repositories.
         let policy = |name: &str, workflow: &str| {
@@ -85,7 +86,8 @@ impl Two {
         std::fs::remove_file(directory.join("policies/acme.yaml")).unwrap();
         for (user, workflow) in [("a", "release.yaml"), ("b", "nightly.yaml")] {
             std::fs::create_dir(directory.join(user)).unwrap();
-            std::fs::write(directory.join(user).join("own.yaml"), policy(&format!("own-{user}"), workflow)).unwrap();
+            std::fs::write(directory.join(user).join("own.yaml"), policy(&format!("own-{user}"), workflow))
+                .unwrap();
         }
         Self { stage, rights }
     }

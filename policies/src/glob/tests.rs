@@ -64,6 +64,14 @@ fn it_is_known_which_patterns_no_digest_can_match() {
     }
 }
 
+#[test]
+fn a_pattern_is_shown_as_it_is_written() {
+    for glob in ["ghcr.io/acme/**", "**", "***", "a/*-b@*"] {
+        assert_eq!(ImagePattern::new(glob).unwrap().to_string(), glob);
+    }
+    assert_eq!(ImagePattern::new("*").unwrap().to_string(), "index.docker.io/library/*");
+}
+
 proptest! {
     #[test]
     fn matching_agrees_with_the_regular_expression_that_defines_it(

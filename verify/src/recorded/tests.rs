@@ -19,7 +19,11 @@ fn twice(bytes: &[u8]) -> String {
 }
 
 fn pem() -> String {
-    STANDARD.encode(pem::encode(&pem::Pem::new("PUBLIC KEY", KEY)))
+    pem_of(KEY)
+}
+
+fn pem_of(key: &[u8]) -> String {
+    STANDARD.encode(pem::encode(&pem::Pem::new("PUBLIC KEY", key)))
 }
 
 fn hash(bytes: &[u8]) -> Value {
@@ -95,7 +99,7 @@ fn an_entry_is_of_a_signature_in_every_part_or_not_at_all() {
         texts(&body, "", &mut parts);
         assert!(parts.len() >= 6, "{body}");
         for part in parts {
-            for other in ["", "AAAA", "sha384", "SHA2_384", "dsse", "0.0.1"] {
+            for other in ["", "AAAA", "sha384", "SHA2_384", "dsse", "0.0.1", &pem_of(b"another")] {
                 let mut edited = body.clone();
                 let text = edited.pointer_mut(&part).unwrap();
                 if text == other {

@@ -16,7 +16,7 @@ const KINDS: [(&str, &str); 4] = [
 /// Checks one object by itself, in policy-controller's words.
 pub(in crate::admission) fn validate<'a>(request: &'a AdmissionRequest<'_>) -> Answer<'a> {
     if makes_no_policy(request) {
-        return Answer::allow(&request.uid, Ground::StartsNothing, Vec::new());
+        return Answer::allow(&request.uid, Ground::NoPolicy, Vec::new());
     }
     let deny = |why: &str| Answer::deny(&request.uid, format!("validation failed: {why}"), Vec::new());
     let (group, kind) = (&*request.kind.group, &*request.kind.kind);

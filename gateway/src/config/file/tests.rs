@@ -31,6 +31,7 @@ fn a_wrong_key_is_named_by_its_path() {
     refuses("registry: {listne: '127.0.0.1:1'}", "registry.listne");
     refuses("registry: {listen: nowhere}", "registry.listen");
     refuses("registry: {noMatch: maybe}", "registry.noMatch");
+    refuses("storage: {prefetch: [linux/amd64, linux]}", "storage.prefetch[1]");
     refuses("registry: {tls: {certificate: a.pem}}", "registry.tls.key");
     refuses("registry: {tagFreshness: -1s}", "registry.tagFreshness");
     refuses("registry: {defaultUpstream: example.com}", "registry.defaultUpstream");

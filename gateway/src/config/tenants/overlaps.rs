@@ -90,7 +90,8 @@ fn prefixes<'a>(
         for prefix in &caller.path_prefixes {
             let key = format!("{key}.pathPrefixes: {prefix}");
             let names = upstreams.iter().flat_map(|upstream| upstream.aliases.iter().chain([&upstream.host]));
-            if let Some(host) = names.into_iter().find(|host| host.as_str() == prefix.first()) {
+            let first = prefix.first().parse().ok();
+            if let Some(host) = names.into_iter().find(|host| Some(*host) == first.as_ref()) {
                 return Err(wrong(key, format!("{host} is a name of a registry")));
             }
             let of_first = seen.entry(prefix.first()).or_default();

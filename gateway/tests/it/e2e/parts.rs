@@ -218,12 +218,13 @@ impl Served {
 
     /// A process of this configuration, whose storage is there.
     pub(super) async fn of(config: &Path, storage: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_countersign"))
-            .args(["serve", "--config"])
-            .arg(config)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::by(Command::new(env!("CARGO_BIN_EXE_countersign")), config, storage).await
+    }
+
+    /// The same, started by this command, which is given the arguments.
+    pub(super) async fn by(mut command: Command, config: &Path, storage: &Path) -> Self {
+        let mut process =
+            command.args(["serve", "--config"]).arg(config).stdout(Stdio::piped()).spawn().unwrap();
         let output = process.stdout.take().unwrap();
         let process = Running(process);
         let [registry, admission, admin] =

@@ -14,7 +14,11 @@ async fn with_a_redis_that_all_share_every_answer_is_that_of_a_gateway_with_this
     std::fs::write(&key, (1..=32).collect::<Vec<u8>>()).unwrap();
     // Those who are alone share it too, under prefixes of their own.
     let cache = |name: &str| {
-        format!("cache: {{redis: {{url: '{}', sealKeys: [{}], prefix: {name}}}}}\n", redis.url(), key.display())
+        format!(
+            "cache: {{redis: {{url: '{}', sealKeys: [{}], prefix: {name}}}}}\n",
+            redis.url(),
+            key.display()
+        )
     };
     let mut compared = Compared::over(stage, cache, 11).await;
     let begun = Instant::now();

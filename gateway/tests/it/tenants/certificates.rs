@@ -59,15 +59,25 @@ impl Issued {
 /// Keys of `registry` with which the door shows a certificate of this authority, and asks for one of it.
 pub(crate) fn keys(directory: &Path, authority: &Issued) -> String {
     let door = authority.issue("door", &["localhost", "127.0.0.1"]);
-    for (file, text) in [("door.crt", &door.certificate), ("door.key", &door.key), ("callers.crt", &authority.pem)] {
+    for (file, text) in
+        [("door.crt", &door.certificate), ("door.key", &door.key), ("callers.crt", &authority.pem)]
+    {
         std::fs::write(directory.join(file), text).unwrap();
     }
     let directory = directory.display();
-    format!(", tls: {{certificate: {directory}/door.crt, key: {directory}/door.key}}, clientCa: {directory}/callers.crt")
+    format!(
+        ", tls: {{certificate: {directory}/door.crt, key: {directory}/door.key}}, clientCa: {directory}/callers.crt"
+    )
 }
 
 /// The status and the reason of an answer to whoever shows this; nothing where the handshake fails.
-async fn ask(door: SocketAddr, host: &str, path: &str, authority: &Issued, shown: Option<&Pair>) -> Option<(u16, String)> {
+async fn ask(
+    door: SocketAddr,
+    host: &str,
+    path: &str,
+    authority: &Issued,
+    shown: Option<&Pair>,
+) -> Option<(u16, String)> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -77,10 +87,12 @@ async fn ask(door: SocketAddr, host: &str, path: &str, authority: &Issued, shown
         None => tls.with_no_client_auth(),
         Some(pair) => {
             let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
-            tls.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap()).unwrap()
+            tls.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap())
+                .unwrap()
         }
     };
-    let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
+    let https =
+        hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(https);
     let request = Request::get(format!("https://localhost:{}{path}", door.port())).header("host", host);
     let answer = client.request(request.body(Full::default()).unwrap()).await.ok()?;
@@ -101,7 +113,10 @@ async fn a_caller_is_the_tenant_that_its_certificate_names() {
     };
     let tenants = [
         tenant("a", "{certificates: [{commonName: node-a}, {uri: 'spiffe://a.example/node'}]}"),
-        tenant("b", "{certificates: [{dns: node.b.example}]}, {hostnames: [b.mirror.example], certificates: [{commonName: node-b}]}"),
+        tenant(
+            "b",
+            "{certificates: [{dns: node.b.example}]}, {hostnames: [b.mirror.example], certificates: [{commonName: node-b}]}",
+        ),
     ];
     let keys = two.keys(&tenants, &keys(two.stage.directory.path(), &authority));
     let gateway = Gateway::start(&two.stage.configuration(&keys)).await;
@@ -117,10 +132,18 @@ async fn a_caller_is_the_tenant_that_its_certificate_names() {
         (Some((403, "unproven-tenant")), "b.mirror.example", None),
         // The name of one and the certificate of the other; or both in one certificate.
         (Some((403, "contradicting-tenants")), "b.mirror.example", Some(common("node-a"))),
-        (Some((403, "contradicting-tenants")), "localhost", Some(authority.issue("node-a", &["node.b.example"]))),
+        (
+            Some((403, "contradicting-tenants")),
+            "localhost",
+            Some(authority.issue("node-a", &["node.b.example"])),
+        ),
         (Some((403, "unknown-tenant")), "localhost", Some(common("NODE-A"))),
         (Some((403, "unknown-tenant")), "localhost", Some(common("node-a "))),
-        (Some((403, "unknown-tenant")), "localhost", Some(authority.issue("x", &["spiffe://a.example/node/x"]))),
+        (
+            Some((403, "unknown-tenant")),
+            "localhost",
+            Some(authority.issue("x", &["spiffe://a.example/node/x"])),
+        ),
         (Some((403, "unknown-tenant")), "localhost", None),
         // Nobody whom the door believes vouches for it.
         (None, "localhost", Some(others.issue("node-a", &[]))),

@@ -58,8 +58,10 @@ impl Compared {
             async move { Gateway::start(&own).await }
         };
         let both = start("both", TENANTS.map(|name| two.tenant(name, "")).to_vec()).await;
-        let alone =
-            [start("alone-a", vec![two.tenant("a", "")]).await, start("alone-b", vec![two.tenant("b", "")]).await];
+        let alone = [
+            start("alone-a", vec![two.tenant("a", "")]).await,
+            start("alone-b", vec![two.tenant("b", "")]).await,
+        ];
         Self { images, both, alone, random: Random(seed), two }
     }
 
@@ -79,12 +81,16 @@ impl Compared {
             *answered.entry(status).or_default() += 1;
         }
         // It would mean little if all were refused.
-        assert!(requests < 200 || [200, 403].iter().all(|status| answered.contains_key(status)), "{answered:?}");
+        assert!(
+            requests < 200 || [200, 403].iter().all(|status| answered.contains_key(status)),
+            "{answered:?}"
+        );
         requests
     }
 
     fn change_rights(&mut self) {
-        let (user, repository) = (TENANTS[self.random.below(2)], ["acme/private-a", "acme/private-b"][self.random.below(2)]);
+        let (user, repository) =
+            (TENANTS[self.random.below(2)], ["acme/private-a", "acme/private-b"][self.random.below(2)]);
         if self.random.below(2) == 0 {
             self.two.rights.give(user, repository);
         } else {
@@ -139,7 +145,11 @@ impl Compared {
                 let reply = gateway.post("/admission/mutate", review.to_string()).await;
                 anonymous(&reply.json())
             };
-            assert_eq!(ask(&self.both).await, ask(&self.alone[tenant]).await, "request {number}: {namespace} {image}");
+            assert_eq!(
+                ask(&self.both).await,
+                ask(&self.alone[tenant]).await,
+                "request {number}: {namespace} {image}"
+            );
             return 200;
         }
         let together = anonymous(&admit(&self.both, &namespace, &image).await);
@@ -161,7 +171,8 @@ fn push(two: &Two) -> Vec<Asked> {
             let tag = format!("v{kind}");
             let image = two.stage.unsigned(seed, repository, &tag);
             let digest = image.digest();
-            let sign = |identity| two.stage.authority.sign(&digest, &format!("{HOST}/{repository}"), identity);
+            let sign =
+                |identity| two.stage.authority.sign(&digest, &format!("{HOST}/{repository}"), identity);
             let layers: Vec<_> = signers.iter().map(sign).collect();
             if !layers.is_empty() {
                 two.stage.attach(repository, &digest, &layers);
@@ -200,9 +211,11 @@ fn as_compared(reply: &Reply, is_blob: bool) -> (u16, Vec<(String, String)>, Res
 /// The same without the name of the decision, wherever it is.
 fn anonymous(answer: &Value) -> Value {
     match answer {
-        Value::Object(fields) => {
-            fields.iter().filter(|(name, _)| *name != "decision").map(|(name, value)| (name.clone(), anonymous(value))).collect()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| *name != "decision")
+            .map(|(name, value)| (name.clone(), anonymous(value)))
+            .collect(),
         Value::Array(all) => all.iter().map(anonymous).collect(),
         Value::String(text) => text.split("\ndecision ").next().unwrap().into(),
         other => other.clone(),
@@ -223,5 +236,8 @@ async fn every_answer_is_that_of_a_gateway_with_this_tenant_alone() {
 
 #[expect(clippy::print_stderr, reason = "figures that are reported and not asserted")]
 pub(crate) fn report(requests: usize, begun: Instant) {
-    eprintln!("tenants: {requests} requests, each answered as by a gateway with that tenant alone, in {:.1?}", begun.elapsed());
+    eprintln!(
+        "tenants: {requests} requests, each answered as by a gateway with that tenant alone, in {:.1?}",
+        begun.elapsed()
+    );
 }
