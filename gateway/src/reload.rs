@@ -156,7 +156,7 @@ pub(crate) fn marks(config: &Config) -> Vec<Mark> {
     files.filter_map(mark).collect()
 }
 
-fn mark(path: PathBuf) -> Option<Mark> {
+pub(crate) fn mark(path: PathBuf) -> Option<Mark> {
     use std::os::unix::fs::MetadataExt as _;
     let file = std::fs::metadata(&path).ok()?;
     Some((path, file.modified().ok(), file.len(), file.ino()))

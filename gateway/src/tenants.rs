@@ -20,10 +20,11 @@ use arc_swap::ArcSwap;
 use cache::Domain;
 use tokio::sync::watch;
 
-use crate::config::{self, Config};
+use crate::config::{self, CallerCredential, Config};
 use crate::core::{Core, Foundations};
 use crate::decision::Decisions;
 use crate::records::Records;
+use crate::reload::{Mark, mark};
 use crate::rules::RulesError;
 
 use self::known::Known;
@@ -169,12 +170,19 @@ impl Tenants {
     ) {
         let Some(apart) = &self.apart else { return };
         tokio::pin!(stop);
+        let mut seen = None;
         loop {
             let came = tokio::select! {
                 () = &mut stop => return,
                 () = tokio::time::sleep(INTERVAL) => false,
                 passed = passes.changed() => passed.is_ok(),
             };
+            let this = self.clone();
+            let logins = tokio::task::spawn_blocking(move || this.logins()).await.unwrap_or_default();
+            if seen.as_ref().is_some_and(|seen| *seen != logins) {
+                self.read_logins(apart);
+            }
+            seen = Some(logins);
             for served in apart.live.all() {
                 let looked_at = served.clone();
                 let changed = tokio::task::spawn_blocking(move || looked_at.has_changed()).await;
@@ -208,13 +216,25 @@ impl Tenants {
         for served in apart.live.all() {
             right &= served.reload(&self.foundations).await;
         }
+        right & self.read_logins(apart)
+    }
+
+    /// Reads what callers log in with. Says whether it is right; where not, what was before it stays.
+    fn read_logins(&self, apart: &Apart) -> bool {
         match Known::new(self.config.tenants.as_deref().unwrap_or_default()) {
             Ok(known) => apart.known.store(Arc::new(known)),
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "what callers log in with stays as it was");
-                right = false;
+                return false;
             }
         }
-        right
+        true
+    }
+
+    /// What the files that callers log in with are told by. Waits for the disk.
+    fn logins(&self) -> Vec<Mark> {
+        let callers = self.config.tenants.iter().flatten().flat_map(|tenant| &tenant.callers);
+        let files = callers.flat_map(|caller| &caller.credentials).flat_map(CallerCredential::files);
+        files.filter_map(|path| mark(path.clone())).collect()
     }
 }

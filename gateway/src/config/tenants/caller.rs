@@ -57,6 +57,16 @@ pub enum CallerCredential {
     },
 }
 
+impl CallerCredential {
+    /// The files that it is in.
+    pub(crate) fn files(&self) -> Vec<&PathBuf> {
+        match self {
+            Self::Basic { username, password } => vec![username, password],
+            Self::Bearer { token } => vec![token],
+        }
+    }
+}
+
 impl PathPrefix {
     /// What is left of a repository behind this prefix.
     pub(crate) fn strip<'a>(&self, repository: &'a str) -> Option<&'a str> {
