@@ -108,6 +108,11 @@ impl Blobs {
         }
     }
 
+    /// The same content with fills of its own: nobody joins one of the others.
+    pub(crate) fn apart(&self) -> Arc<Self> {
+        Arc::new(Self { store: self.store.clone(), aside: self.aside.clone(), bucket: self.bucket.clone(), fills: Mutex::default() })
+    }
+
     /// How many bytes are kept.
     pub fn usage(&self) -> u64 {
         Part::ALL.iter().map(|part| self.store.filled(*part).1).sum()
@@ -200,7 +205,26 @@ impl Blobs {
         Source::Error: Into<BoxError> + Send,
         Error: Into<BoxError> + Send + 'static,
     {
-        let kept = matches!(self.store.find(&digest), Some(Kept::Hashed(blob) | Kept::Unhashed(blob, _)) if blob.size() == size);
+        self.fill_from(digest, size, true, fetch)
+    }
+
+    /// The same; where what is here is not to be given, of the source alone.
+    pub(crate) fn fill_from<Fetch, Fetching, Source, Error>(
+        self: &Arc<Self>,
+        digest: Digest,
+        size: u64,
+        disk: bool,
+        fetch: Fetch,
+    ) -> Filling
+    where
+        Fetch: FnOnce() -> Fetching + Send + 'static,
+        Fetching: Future<Output = Result<Source, Error>> + Send + 'static,
+        Source: TryStream<Ok = Bytes> + Send + 'static,
+        Source::Error: Into<BoxError> + Send,
+        Error: Into<BoxError> + Send + 'static,
+    {
+        let kept = disk
+            && matches!(self.store.find(&digest), Some(Kept::Hashed(blob) | Kept::Unhashed(blob, _)) if blob.size() == size);
         let mut fills = lock(&self.fills);
         if let Some(filling) = fills.get(&(digest, size)) {
             self.store.tally.joined.count();
@@ -210,7 +234,7 @@ impl Blobs {
         let (progress, filling) = Filling::begin(size, origin);
         fills.insert((digest, size), filling.clone());
         drop(fills);
-        tokio::spawn(Fill::new(self.clone(), digest, size, progress).run(fetch));
+        tokio::spawn(Fill::new(self.clone(), digest, size, progress).run(disk, fetch));
         filling
     }
 }

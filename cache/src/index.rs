@@ -18,7 +18,7 @@ pub(crate) use self::generations::Table;
 use self::generations::{Age, Hit};
 use self::queue::Queue;
 pub(crate) use self::queue::Ticket;
-use crate::{Beginning, BoxError, OpenError};
+use crate::{Beginning, BoxError, Domain, OpenError};
 
 /// Tables of bytes by bytes, in one file of one process.
 ///
@@ -27,7 +27,15 @@ use crate::{Beginning, BoxError, OpenError};
 /// has everything whose write was waited for.
 ///
 /// Dropping it waits until what is queued has been written.
+///
+/// It is of one [`Domain`]; [`within`](Self::within) gives that of another, in the same file.
 pub struct Index {
+    opened: Arc<Opened>,
+    domain: Domain,
+}
+
+/// The file, and who writes it.
+struct Opened {
     disk: Arc<Disk>,
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
@@ -78,7 +86,18 @@ impl Index {
             let (disk, queue) = (disk.clone(), queue.clone());
             std::thread::Builder::new().name("index".into()).spawn(move || queue.write_to(&disk))?
         };
-        Ok(Arc::new(Self { disk, queue, writer: Some(writer) }))
+        let opened = Opened { disk, queue, writer: Some(writer) };
+        Ok(Arc::new(Self { opened: Arc::new(opened), domain: Domain::default() }))
+    }
+
+    /// The tables of another domain.
+    pub fn within(&self, domain: Domain) -> Arc<Self> {
+        Arc::new(Self { opened: self.opened.clone(), domain })
+    }
+
+    /// Whose tables these are.
+    pub fn domain(&self) -> Domain {
+        self.domain
     }
 
     /// What is under this key. Waits for the disk. What cannot be read is not there: that costs asking again, and the
@@ -86,14 +105,14 @@ impl Index {
     ///
     /// The caller lets nobody else write this key meanwhile: what is found in the older generation is queued anew.
     pub(crate) fn find(&self, table: Table, key: &[u8]) -> Option<Arc<[u8]>> {
-        if let Some(queued) = self.queue.latest(table, key) {
+        if let Some(queued) = self.opened.queue.latest(table, key) {
             return queued;
         }
-        match self.disk.with(|database| table.find(database, key)) {
+        match self.opened.disk.with(|database| table.find(database, key)) {
             Ok(None) => None,
             Ok(Some(Hit { age: Age::Current, value })) => Some(value),
             Ok(Some(Hit { age: Age::Older, value })) => {
-                self.queue.put(table, key, Some(value.clone()));
+                self.opened.queue.put(table, key, Some(value.clone()));
                 Some(value)
             }
             Err(error) => {
@@ -105,28 +124,36 @@ impl Index {
 
     /// Whether there is something under this key, or nobody can tell. Waits for the disk.
     pub(crate) fn may_have(&self, table: Table, key: &[u8]) -> bool {
-        if let Some(queued) = self.queue.latest(table, key) {
+        if let Some(queued) = self.opened.queue.latest(table, key) {
             return queued.is_some();
         }
-        let found = self.disk.with(|database| table.find(database, key));
+        let found = self.opened.disk.with(|database| table.find(database, key));
         found.inspect_err(|error| unreadable(table, error)).map_or(true, |hit| hit.is_some())
     }
 
     /// Queues a value for this key, or with `None` that it is forgotten. Waits while the queue is full.
     pub(crate) fn put(&self, table: Table, key: &[u8], value: Option<Arc<[u8]>>) -> Ticket {
-        self.queue.put(table, key, value)
+        self.opened.queue.put(table, key, value)
     }
 
     /// Waits until this write, and all before it, are on disk. A write that failed is over too; the log says so.
     pub(crate) async fn settled(&self, ticket: Ticket) {
-        self.queue.settled(ticket).await;
+        self.opened.queue.settled(ticket).await;
+    }
+
+    /// The names of all tables that anything was ever written to. Waits for the disk.
+    pub(crate) fn tables(&self) -> Vec<String> {
+        self.opened.disk.with(generations::tables).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the index cannot be read");
+            Vec::new()
+        })
     }
 
     /// Every key that begins so; one that was removed may be among them, and one may be there twice. Waits for the
     /// disk.
     pub(crate) fn keys_under(&self, table: Table, beginning: &Beginning) -> Vec<Arc<[u8]>> {
-        let mut keys = self.queue.keys_under(table, beginning);
-        match self.disk.with(|database| table.keys_under(database, beginning)) {
+        let mut keys = self.opened.queue.keys_under(table, beginning);
+        match self.opened.disk.with(|database| table.keys_under(database, beginning)) {
             Ok(found) => keys.extend(found),
             Err(error) => unreadable(table, &error),
         }
@@ -134,7 +161,7 @@ impl Index {
     }
 }
 
-impl Drop for Index {
+impl Drop for Opened {
     fn drop(&mut self) {
         self.queue.close();
         if let Some(Err(_)) = self.writer.take().map(JoinHandle::join) {

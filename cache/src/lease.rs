@@ -123,7 +123,12 @@ impl Lease {
     }
 
     fn turn(&self, key: &KeyBytes) -> Turn<'_> {
-        let label = Label { domain: "", table: "lease", build: self.name, key: key.as_slice() };
+        let label = Label {
+            domain: self.shared.domain().plain(),
+            table: "lease",
+            build: self.name,
+            key: key.as_slice(),
+        };
         let mut token = [0; 16];
         if aws_lc_rs::rand::fill(&mut token).is_err() {
             // Of no use to anybody, and then nobody can tell: all work.

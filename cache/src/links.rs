@@ -233,7 +233,7 @@ impl Fleet {
         let told = stream::iter(sizes).map(|(child, size)| async move {
             let key = KeyBytes::of(&(scope.clone(), child));
             let record = [parent.hash(), &size.to_be_bytes()].concat();
-            self.shared.append(label(&key), &record, most, self.lifetime).await
+            self.shared.append(label(&self.shared, &key), &record, most, self.lifetime).await
         });
         let all = told.buffer_unordered(AT_ONCE).all(std::future::ready).await;
         if all { Told::Yes } else { Told::NotYet }
@@ -242,7 +242,7 @@ impl Fleet {
     /// What the fleet was told, the first first.
     async fn parents(&self, scope: &Scope, child: &Digest) -> Vec<Link> {
         let key = KeyBytes::of(&(scope.clone(), *child));
-        let records = self.shared.records(label(&key), RECORD, PARENTS).await;
+        let records = self.shared.records(label(&self.shared, &key), RECORD, PARENTS).await;
         let link = |record: &Vec<u8>| {
             let (hash, size) = record.split_first_chunk::<32>()?;
             let size = u64::from_be_bytes(size.try_into().ok()?);
@@ -252,9 +252,9 @@ impl Fleet {
     }
 }
 
-fn label(key: &KeyBytes) -> Label<'_> {
-    // The scope, which is part of the key, names the tenant.
-    Label { domain: "", table: TABLE, build: "", key: key.as_slice() }
+fn label<'a>(shared: &Shared, key: &'a KeyBytes) -> Label<'a> {
+    let domain = shared.domain();
+    Label { domain: domain.plain(), table: domain.table(TABLE), build: "", key: key.as_slice() }
 }
 
 impl fmt::Debug for Links {

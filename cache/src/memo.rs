@@ -21,7 +21,7 @@ use crate::blocking::blocking;
 use crate::index::Ticket;
 use crate::random::fraction;
 use crate::shared::Forgets;
-use crate::{Beginning, Index, Key, KeyBytes, MemoStats, MemoryStats, Shared, Since};
+use crate::{Beginning, Domain, Index, Key, KeyBytes, MemoStats, MemoryStats, Shared, Since};
 
 /// Values by key: the ones in use in memory, all of them in the index, if there is one, and in the shared tier, if
 /// there is one.
@@ -63,7 +63,8 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
     ///
     /// The name is that of the table: no two memos over one index share it.
     pub fn new(name: &'static str, limits: Limits, index: Option<Arc<Index>>) -> Self {
-        Self { store: Arc::new(Store::new(name, limits, index, None)), fleet: None }
+        let domain = domain_of(index.as_ref(), None);
+        Self { store: Arc::new(Store::new(name, limits, domain, index, None)), fleet: None }
     }
 
     /// A memory that is not shared with the fleet, and forgets what any of it purges.
@@ -73,7 +74,8 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
         index: Option<Arc<Index>>,
         fleet: Option<Arc<Shared>>,
     ) -> Self {
-        Self::told(Store::new(name, limits, index, None), fleet)
+        let domain = domain_of(index.as_ref(), fleet.as_ref());
+        Self::told(Store::new(name, limits, domain, index, None), fleet)
     }
 
     /// A memory that is shared with the fleet. Of what others keep there, what is found is kept here too.
@@ -86,8 +88,9 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
         sharing: Sharing<K>,
     ) -> Self {
         let fleet = sharing.shared.clone();
+        let domain = domain_of(index.as_ref(), Some(&fleet));
         let sharing = sharing.is_trusted().then_some(sharing);
-        Self::told(Store::new(name, limits, index, sharing), Some(fleet))
+        Self::told(Store::new(name, limits, domain, index, sharing), Some(fleet))
     }
 
     fn told(store: Store<K, V>, fleet: Option<Arc<Shared>>) -> Self {
@@ -95,7 +98,7 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
         let forgets: Arc<dyn Forgets> = store.clone();
         let forgets: Weak<dyn Forgets> = Arc::downgrade(&forgets);
         if let Some(fleet) = &fleet {
-            fleet.add(store.table.name, forgets);
+            fleet.add(store.name, forgets);
         }
         Self { store, fleet }
     }
@@ -267,7 +270,7 @@ impl<K: Key, V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Me
             self.forget_under(beginning).await;
             return true;
         };
-        let table = self.store.table.name;
+        let table = self.store.name;
         let told = tokio::spawn(async move { fleet.purge(table, &beginning).await }).await;
         told.unwrap_or_else(|error| {
             tracing::error!(%error, "a purge ended early");
@@ -349,6 +352,16 @@ impl<K, V> fmt::Debug for Memo<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memo").field("table", &self.store.table).finish_non_exhaustive()
     }
+}
+
+/// Whose a memory over these is. They are of one domain: whoever has a tenant's index has that tenant's fleet.
+fn domain_of(index: Option<&Arc<Index>>, fleet: Option<&Arc<Shared>>) -> Domain {
+    let (of_index, of_fleet) = (index.map(|index| index.domain()), fleet.map(|fleet| fleet.domain()));
+    debug_assert!(
+        of_index.is_none_or(|index| of_fleet.is_none_or(|fleet| index.name() == fleet.name())),
+        "an index and a fleet of two domains"
+    );
+    of_index.or(of_fleet).unwrap_or_default()
 }
 
 /// Work that is finished also when this future is dropped.

@@ -29,7 +29,7 @@ pub use self::settings::{BUDGET, ConnectError, Settings, Trust};
 use self::thread::Thread;
 use crate::seal::OVERHEAD;
 use crate::stats::{Count, SharedStats};
-use crate::{Beginning, Broken, Index, KeyBytes, Label, LeaseStats, Opened, Seals};
+use crate::{Beginning, Broken, Domain, Index, KeyBytes, Label, LeaseStats, Opened, Seals};
 
 /// How large a value may be. What is larger is found elsewhere, and stays with whoever has it.
 pub const MAX_VALUE: usize = 64 * 1024;
@@ -51,9 +51,12 @@ const APPEND: &str = "local all = string.sub((redis.call('GET', KEYS[1]) or '') 
 /// policy, a trust root or an allowance back.
 ///
 /// Dropping it closes the connections.
+///
+/// It is of one [`Domain`]; [`within`](Self::within) gives that of another, over the same connections.
 pub struct Shared {
     core: Arc<Core>,
-    _thread: Thread,
+    domain: Domain,
+    thread: Arc<Thread>,
 }
 
 /// All of it but the tasks, which hold it.
@@ -112,7 +115,17 @@ impl Shared {
         let (thread, link) = (Thread::start()?, core.link.clone());
         thread.run(async move { link.tend().await });
         thread.run(listener::run(core.clone()));
-        Ok(Arc::new(Self { core, _thread: thread }))
+        Ok(Arc::new(Self { core, domain: Domain::default(), thread: Arc::new(thread) }))
+    }
+
+    /// What another domain shares.
+    pub fn within(&self, domain: Domain) -> Arc<Self> {
+        Arc::new(Self { core: self.core.clone(), domain, thread: self.thread.clone() })
+    }
+
+    /// Whose it is.
+    pub fn domain(&self) -> Domain {
+        self.domain
     }
 
     /// Waits until the server answers, which may be never: the caller has a deadline. For tests and tools; nothing
@@ -245,15 +258,17 @@ impl Shared {
         records
     }
 
-    /// From now on, this forgets what anybody purges from its table. Waits for the disk where it was late.
+    /// From now on, this forgets what anybody purges from its table of this domain. Waits for the disk where it was
+    /// late.
     pub fn add(&self, table: &'static str, forgets: Weak<dyn Forgets>) {
-        self.core.purges.add(table, forgets);
+        self.core.purges.add(self.domain.table(table), forgets);
     }
 
-    /// Purges every key of this table that begins so: here when this returns, within a second at replicas that
+    /// Purges every key of this domain's table that begins so: here when this returns, within a second at replicas that
     /// listen, and at others when they are back. Says whether those that listen were told; where not, they are as soon
     /// as the server answers, also after a restart. May not be dropped before it is done.
-    pub async fn purge(&self, table: &str, beginning: &Beginning) -> bool {
+    pub async fn purge(&self, table: &'static str, beginning: &Beginning) -> bool {
+        let table = self.domain.table(table);
         let purge = Purge::new(crate::random::id(), table, beginning, now());
         self.core.carry_out(purge.clone()).await;
         if self.core.tell(&purge).await {

@@ -6,8 +6,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gateway::app::Core;
 use gateway::config;
+use gateway::core::Core;
 use oci::{Digest, Name, Reference};
 use policies::{NoMatch, Request, Verdict};
 use tempfile::TempDir;

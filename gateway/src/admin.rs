@@ -21,9 +21,9 @@ use self::page::{Look, Part};
 pub(crate) use self::socket::Socket;
 use crate::figures::Figures;
 use crate::kubernetes::Cluster;
-use crate::memory::Memory;
 use crate::reply::{Body, text, whole};
 use crate::rules::Rules;
+use crate::tenants::Tenants;
 
 /// Whether the doors may be sent requests: policies and trust roots are loaded and the doors listen. What the
 /// upstreams do does not matter.
@@ -56,8 +56,8 @@ pub(crate) struct Admin {
 pub(crate) struct Operated {
     /// Who may.
     pub(crate) access: Access,
-    /// What is remembered.
-    pub(crate) memory: Memory,
+    /// Whose memory is looked at.
+    pub(crate) tenants: Arc<Tenants>,
     /// What was decided.
     pub(crate) decided: Decided,
 }
@@ -80,11 +80,11 @@ impl Admin {
     where
         B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
     {
-        let Operated { access, memory, decided } = &self.operated;
+        let Operated { access, tenants, decided } = &self.operated;
         match request.uri().path() {
-            operation::CACHE | operation::PURGE | operation::STORAGE => {
+            operation::CACHE | operation::PURGE | operation::STORAGE | operation::TENANTS => {
                 match access.check(via, request.headers()) {
-                    Ok(operator) => operation::answer(memory, operator, request).await,
+                    Ok(operator) => operation::answer(tenants, operator, request).await,
                     Err(refused) => refused,
                 }
             }

@@ -22,9 +22,9 @@ use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
-use crate::app::Core;
 use crate::config::{self, Mutate};
 use crate::content::Content;
+use crate::core::Core;
 use crate::decision::Decisions;
 use crate::metrics::Metrics;
 use crate::place::Upstreams;
@@ -222,6 +222,7 @@ impl AdmissionDoor {
             self.count(act, outcome, reviewed.passing, observed, started);
             if keeps(act, outcome, reviewed.passing) {
                 let record = Record {
+                    tenant: None,
                     id: decision,
                     at: crate::clock::now(),
                     took: started.elapsed(),
@@ -343,6 +344,13 @@ fn log(
     } else {
         event!(tracing::Level::WARN);
     }
+}
+
+/// The name of the question that a review asks, and the namespace that it is about; nothing where it is none, which the
+/// door says.
+pub(crate) fn about(body: &Bytes) -> Option<(String, Option<String>)> {
+    let request = AdmissionRequest::parse(body).ok()?;
+    Some((request.uid.to_string(), request.namespace.as_deref().map(str::to_owned)))
 }
 
 /// Why a review was not read.

@@ -6,61 +6,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use cache::{Blobs, Index, Shared};
+use anyhow::Context as _;
+use cache::Shared;
 use hyper::body::Incoming;
-use oci::Digest;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::admin::{Access, Admin, Decided, Operated, Readiness, Socket, Via};
-use crate::admission::AdmissionDoor;
-use crate::config::{AuditFile, Config};
-use crate::connect::{self, upstreams};
-use crate::content::Content;
-use crate::cue::Cue;
+use crate::config::{self, AuditFile, Config};
+use crate::core::{self, Core, Foundations};
 use crate::decision::Decisions;
 use crate::figures::Figures;
-use crate::fleet::Fleet;
-use crate::kubernetes::Cluster;
 use crate::listen::Door;
-use crate::material::Materials;
-use crate::memory::{Memory, usage};
-use crate::metrics::{self, Metrics};
-use crate::place::Upstreams;
-use crate::pull::{Gate, Prefetch, PullDoor};
+use crate::memory::usage;
 use crate::records::{Audit, Records};
-use crate::remote::RemoteFiles;
-use crate::renewals::Renewals;
-use crate::rules::Rules;
-use crate::tags::Beliefs;
-use crate::tls::Shown;
-use crate::trust::{self, Repositories};
-use crate::verdicts::Verdicts;
-use crate::{reload, tls};
+use crate::tenants::{Deciding, Tenants};
+use crate::{metrics, reload, tls, trust};
 
 /// How long requests under way may take to finish once the gateway is told to stop.
 const DRAIN: Duration = Duration::from_secs(25);
-
-/// The parts that answer questions, without the doors that they are asked at.
-pub struct Core {
-    /// Content, read through.
-    pub content: Arc<Content>,
-    /// The pipeline.
-    pub verdicts: Arc<Verdicts>,
-    /// The registries that may be asked.
-    pub upstreams: Arc<Upstreams>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    fleet: Option<Fleet>,
-    renewals: Arc<Renewals>,
-    rules: Arc<ArcSwap<Rules>>,
-    /// The digest of the revocations among them, for those who have to know when it changes.
-    revocations: watch::Sender<Digest>,
-    repositories: Arc<Repositories>,
-    remote: Arc<RemoteFiles>,
-    cluster: Option<Arc<Cluster>>,
-}
 
 /// A gateway that answers.
 pub struct App {
@@ -76,85 +40,8 @@ pub struct App {
     stop: watch::Sender<bool>,
     reload: mpsc::Sender<reload::Asker>,
     shared: Option<Arc<Shared>>,
+    tenants: Arc<Tenants>,
     tasks: Vec<JoinHandle<()>>,
-}
-
-impl Core {
-    /// Builds everything that the configuration names.
-    ///
-    /// # Errors
-    /// Whatever is wrong first, by the key or file that it is in.
-    pub fn build(config: &Config) -> anyhow::Result<Self> {
-        let repositories = Repositories::new(&config.storage.path, config.trust.refresh)?;
-        let remote = RemoteFiles::new(&config.storage.path)?;
-        let (rules, problems) = match &config.policies.kubernetes {
-            Some(_) => (Rules::withheld("policies are not synced"), Vec::new()),
-            None => Rules::load_first(config, &repositories, &remote)?,
-        };
-        for problem in &problems {
-            tracing::error!(%problem, "a policy is wrong, and denies what it speaks of");
-        }
-        Self::with_rules(config, rules, repositories, remote)
-    }
-
-    /// The same under rules that were read elsewhere.
-    ///
-    /// # Errors
-    /// As [`Core::build`].
-    pub fn with_rules(
-        config: &Config,
-        rules: Rules,
-        repositories: Arc<Repositories>,
-        remote: Arc<RemoteFiles>,
-    ) -> anyhow::Result<Self> {
-        let directory = &config.storage.path;
-        private_directory(directory)?;
-        let metrics = Metrics::new();
-        metrics.reloaded(Ok(&rules.policies));
-        let index = Index::open(directory)?;
-        let bucket = config.storage.objects.as_ref().map(connect::bucket).transpose();
-        let bucket = bucket.map_err(|error| error.context("storage.object"))?;
-        let blobs = Blobs::open_before(directory, config.storage.limit, bucket)?;
-        let upstreams = Arc::new(upstreams(config)?);
-        let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
-        let renewals = Renewals::new();
-        let beliefs = Beliefs { fresh: config.registry.tag_freshness, stale: config.registry.stale_tags };
-        let content = Content::new(blobs.clone(), &index, fleet.as_ref(), beliefs, renewals.clone());
-        let materials = Materials::new(blobs, &index, fleet.as_ref(), config.denials, metrics.clone());
-        let revocations = watch::Sender::new(rules.policies.revoked());
-        let rules = Arc::new(ArcSwap::from_pointee(rules));
-        let verdicts = Verdicts::new(
-            rules.clone(),
-            upstreams.clone(),
-            materials,
-            content.clone(),
-            cue(config)?,
-            &index,
-            fleet.as_ref(),
-            metrics.clone(),
-            renewals.clone(),
-        );
-        let cluster = config.policies.kubernetes.as_ref().map(|settings| Cluster::new(config, settings));
-        Ok(Self {
-            content,
-            verdicts,
-            upstreams,
-            metrics,
-            fleet,
-            renewals,
-            rules,
-            revocations,
-            repositories,
-            remote,
-            cluster,
-        })
-    }
-}
-
-/// The `cue` program, which this very program starts in a sandbox.
-fn cue(config: &Config) -> anyhow::Result<Option<Cue>> {
-    let start = |program: &PathBuf| Ok(Cue::new(program.clone(), std::env::current_exe()?));
-    config.policies.cue.as_ref().map(start).transpose()
 }
 
 /// Where decisions are kept.
@@ -166,15 +53,6 @@ fn records(config: &Config) -> anyhow::Result<Arc<Records>> {
     Ok(Records::new(config.audit.memory, config.audit.file.as_ref().map(open).transpose()?))
 }
 
-fn private_directory(directory: &std::path::Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder
-        .create(directory)
-        .map_err(|error| anyhow::anyhow!("storage.path: {}: {error}", directory.display()))
-}
-
 impl App {
     /// Binds every door and starts to answer.
     ///
@@ -182,14 +60,24 @@ impl App {
     /// Whatever is wrong first; nothing is left running then.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let handle = metrics::install();
-        let core = Core::build(&config)?;
+        let (repositories, remote) = core::parts(&config)?;
+        let foundations = Arc::new(Foundations::open(&config, repositories, remote)?);
+        let everybody = Core::over(foundations.whole(), &config, foundations.first_rules(&config)?)?;
+        everybody.metrics.reloaded(Ok(&everybody.rules.load().policies));
+        Tenants::check(&config, &foundations)?;
         let bind = |key: &'static str| move |error| anyhow::anyhow!("{key}: cannot be bound: {error}");
         let registry_tls = config.registry.tls.as_ref().map(tls::from_files).transpose()?;
         let (admission_tls, ca) = match &config.admission.tls {
             Some(files) => (tls::from_files(files)?, None),
             None => (tls::of_our_own(&config.storage.path)?, Some(config.storage.path.join("ca.pem"))),
         };
-        let registry_server = registry_tls.as_ref().map(Shown::server).transpose()?;
+        let authorities = config.registry.client_ca.as_deref().map(config::authorities).transpose();
+        let authorities = authorities.context("registry.clientCa")?;
+        let registry_server = match (&registry_tls, authorities) {
+            (Some(shown), Some(authorities)) => Some(shown.server_that_asks(authorities)?),
+            (Some(shown), None) => Some(shown.server()?),
+            (None, _) => None,
+        };
         let registry =
             Door::bind(config.registry.listen, registry_server).await.map_err(bind("registry.listen"))?;
         let admission = Door::bind(config.admission.listen, Some(admission_tls.server()?))
@@ -204,6 +92,17 @@ impl App {
         let (stop, stopped) = watch::channel(false);
         let (reload, askers) = mpsc::channel(1);
         let readiness = Arc::new(Readiness::default());
+        let config = Arc::new(config);
+        let decisions = Arc::new(Decisions::new(process_number()));
+        let in_force = reload::InForce {
+            rules: everybody.rules.clone(),
+            revocations: everybody.revocations.clone(),
+            askers,
+            passes: watch::Sender::new(0),
+        };
+        let passes = in_force.passes.subscribe();
+        let decided = Deciding { decisions, records: records(&config)? };
+        let tenants = Tenants::new(&config, &foundations, everybody, &decided)?;
         let mut app = Self {
             registry: registry.address()?,
             admission: admission.address()?,
@@ -212,26 +111,28 @@ impl App {
             readiness: readiness.clone(),
             stop,
             reload,
-            shared: core.fleet.as_ref().map(|fleet| fleet.shared().clone()),
+            shared: foundations.shared().cloned(),
+            tenants: tenants.clone(),
             tasks: Vec::new(),
         };
-        let decided = (Arc::new(Decisions::new(process_number())), records(&config)?);
-        app.open_registry(registry, &config, &core, &decided, stopped.clone());
-        app.open_admission(admission, &config, &core, &decided, stopped.clone());
-        let renewals = core.renewals.clone();
-        let figures = Figures::new(core.content.clone(), core.verdicts.clone(), app.shared.clone(), renewals);
-        let memory = Memory::new(core.content.clone(), core.verdicts.clone(), core.upstreams.clone());
-        let decided = Decided::new(decided.1, core.upstreams.clone());
+        app.open_doors(registry, admission, &tenants, &stopped);
+        let figures = Figures::new(tenants.clone(), app.shared.clone());
         let admin_door = Arc::new(Admin::new(
             readiness.clone(),
-            core.rules.clone(),
-            core.cluster.clone(),
+            in_force.rules.clone(),
+            foundations.cluster.clone(),
             handle,
             figures,
-            Operated { access, memory: memory.clone(), decided },
+            Operated {
+                access,
+                tenants: tenants.clone(),
+                decided: Decided::new(decided.records, tenants.everybody().core().upstreams.clone()),
+            },
         ));
-        let counting = usage::count_now_and_then(memory, until(stopped.clone()));
-        app.tasks.push(tokio::spawn(counting));
+        if !tenants.are_apart() {
+            let counting = usage::count_now_and_then(tenants.everybody().memory(), until(stopped.clone()));
+            app.tasks.push(tokio::spawn(counting));
+        }
         for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();
             app.open(door, stopped.clone(), move |request| {
@@ -239,14 +140,15 @@ impl App {
                 async move { admin_door.answer(request, via).await }
             });
         }
-        if let (Some(redis), Some(fleet)) = (&config.redis, &core.fleet) {
-            let watching =
-                reload::watch_seal_keys(redis.clone(), fleet.shared().clone(), until(stopped.clone()));
+        let Foundations { metrics, repositories, remote, cluster, .. } = &*foundations;
+        if let (Some(redis), Some(shared)) = (&config.redis, &app.shared) {
+            let watching = reload::watch_seal_keys(redis.clone(), shared.clone(), until(stopped.clone()));
             app.tasks.push(tokio::spawn(watching));
         }
-        let refreshing = trust::run(core.repositories.clone(), core.metrics.clone(), until(stopped.clone()));
+        let refreshing = trust::run(repositories.clone(), metrics.clone(), until(stopped.clone()));
         app.tasks.push(tokio::spawn(refreshing));
-        app.tasks.push(tokio::spawn(core.remote.clone().run(until(stopped.clone()))));
+        app.tasks.push(tokio::spawn(remote.clone().run(until(stopped.clone()))));
+        app.tasks.push(tokio::spawn(tenants.run(passes, until(stopped.clone()))));
         for (shown, files) in [
             (registry_tls, config.registry.tls.clone()),
             (Some(admission_tls.clone()), config.admission.tls.clone()),
@@ -255,20 +157,19 @@ impl App {
                 app.tasks.push(tokio::spawn(shown.follow(files, until(stopped.clone()))));
             }
         }
-        if let Some(cluster) = &core.cluster {
+        if let Some(cluster) = cluster {
             // Where no certificate is configured, the replicas share one.
             let shown = config.admission.tls.is_none().then_some(admission_tls);
-            let running = cluster.clone().run(core.metrics.clone(), shown, until(stopped.clone()));
+            let running = cluster.clone().run(metrics.clone(), shown, until(stopped.clone()));
             app.tasks.push(tokio::spawn(running));
         }
-        let in_force = reload::InForce { rules: core.rules, revocations: core.revocations, askers };
         let reloading = reload::watch(
-            config,
+            Config::clone(&config),
             in_force,
-            core.repositories,
-            core.remote,
-            core.cluster,
-            core.metrics,
+            repositories.clone(),
+            remote.clone(),
+            cluster.clone(),
+            metrics.clone(),
             until(stopped),
         );
         app.tasks.push(tokio::spawn(reloading));
@@ -276,49 +177,22 @@ impl App {
         Ok(app)
     }
 
-    fn open_registry(
+    fn open_doors(
         &mut self,
-        door: Door,
-        config: &Config,
-        core: &Core,
-        (decisions, records): &(Arc<Decisions>, Arc<Records>),
-        stopped: watch::Receiver<bool>,
+        registry: Door,
+        admission: Door,
+        tenants: &Arc<Tenants>,
+        stopped: &watch::Receiver<bool>,
     ) {
-        let gate = Gate::new(core.content.clone(), core.verdicts.clone(), config.registry.no_match);
-        let pull = Arc::new(PullDoor::new(
-            gate,
-            core.content.clone(),
-            core.upstreams.clone(),
-            decisions.clone(),
-            records.clone(),
-            core.revocations.subscribe(),
-            Prefetch::new(config.storage.prefetch.clone()),
-            core.metrics.clone(),
-        ));
-        self.open(door, stopped, move |request| {
-            let pull = pull.clone();
-            async move { pull.answer(&request).await }
+        let asked = tenants.clone();
+        self.open(registry, stopped.clone(), move |request| {
+            let tenants = asked.clone();
+            async move { tenants.pull(request).await }
         });
-    }
-
-    fn open_admission(
-        &mut self,
-        door: Door,
-        config: &Config,
-        core: &Core,
-        (decisions, records): &(Arc<Decisions>, Arc<Records>),
-        stopped: watch::Receiver<bool>,
-    ) {
-        let admission = Arc::new(AdmissionDoor::new(
-            core,
-            decisions.clone(),
-            records.clone(),
-            &config.admission,
-            config.policies.no_match,
-        ));
-        self.open(door, stopped, move |request| {
-            let admission = admission.clone();
-            async move { admission.answer(request).await }
+        let asked = tenants.clone();
+        self.open(admission, stopped.clone(), move |request| {
+            let tenants = asked.clone();
+            async move { tenants.review(request).await }
         });
     }
 
@@ -339,7 +213,8 @@ impl App {
     /// there is in force; where it is wrong, what was before it stays.
     pub async fn reload(&self) -> bool {
         let (asker, answer) = oneshot::channel();
-        self.reload.send(asker).await.is_ok() && answer.await.unwrap_or(false)
+        let read = self.reload.send(asker).await.is_ok() && answer.await.unwrap_or(false);
+        self.tenants.reload().await && read
     }
 
     /// Stops accepting, lets what is under way finish within 25 s, and ends every task.
@@ -347,7 +222,11 @@ impl App {
         self.readiness.drain();
         self.stop.send_replace(true);
         let aborts: Vec<_> = self.tasks.iter().map(JoinHandle::abort_handle).collect();
-        let done = futures_util::future::join_all(self.tasks);
+        let tenants = self.tenants;
+        let done = async {
+            futures_util::future::join_all(self.tasks).await;
+            tenants.settled().await;
+        };
         if tokio::time::timeout(DRAIN, done).await.is_err() {
             tracing::warn!("some requests did not finish in time");
             aborts.iter().for_each(tokio::task::AbortHandle::abort);

@@ -12,6 +12,7 @@ mod policy_test;
 mod reached;
 mod serve;
 mod storage;
+mod tenants;
 mod verify;
 mod verify_bundle;
 mod webhooks;
@@ -97,6 +98,8 @@ enum Command {
     /// Look through the bytes that a gateway keeps.
     #[command(subcommand)]
     Storage(storage::Storage),
+    /// Tell what each tenant of a gateway that runs uses.
+    Tenants(tenants::Tenants),
     /// Write the configuration of nodes that leaves them no way but through the gateway.
     #[command(subcommand)]
     MirrorConfig(mirror_config::MirrorConfig),
@@ -157,6 +160,7 @@ fn command(command: Command) -> anyhow::Result<Answer> {
         Command::Cache(command) => cache::cache(&command),
         Command::Why(arguments) => why::why(&arguments),
         Command::Storage(command) => storage::storage(&command),
+        Command::Tenants(arguments) => tenants::tenants(&arguments),
         Command::Policy(PolicyCommand::Check(arguments)) => policy::check(&arguments),
         Command::Policy(PolicyCommand::Test(arguments)) => policy_test::test(&arguments),
         Command::Crds => {

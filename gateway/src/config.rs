@@ -7,6 +7,7 @@ mod objects;
 mod platform;
 mod redis;
 mod secrets;
+mod tenants;
 mod upstream;
 mod wire;
 
@@ -21,6 +22,7 @@ use policies::NoMatch;
 pub use crate::field_path::{FieldPath, InvalidFieldPath};
 pub use crate::hostname::{Hostname, InvalidHostname};
 pub use crate::records::Format as AuditFormat;
+pub use crate::tenants::Network;
 pub use cloud::CloudSource;
 pub use file::{ConfigError, load};
 pub use objects::{Cloud, Objects};
@@ -29,6 +31,7 @@ pub use redis::Redis;
 pub(crate) use redis::key_of;
 pub(crate) use secrets::short_secret;
 pub use secrets::{authorities, identity};
+pub use tenants::{Caller, CallerCredential, Certificate, PathPrefix, Quotas, Tenant};
 pub use upstream::{CredentialSource, Endpoint, ProxySource, Upstream};
 
 /// Everything that `serve` needs to know.
@@ -50,6 +53,12 @@ pub struct Config {
     pub policies: Policies,
     /// Where images come from. No other registry is ever asked.
     pub upstreams: Vec<Upstream>,
+    /// Whom it serves, each apart from all others; without, everybody alike.
+    pub tenants: Option<Vec<Tenant>>,
+    /// What it is remembered under: this is the configuration of one of the tenants, or of everybody.
+    pub domain: cache::Domain,
+    /// Whether there is nobody beside.
+    alone: bool,
     /// Where decisions are kept.
     pub audit: Audit,
     /// How to log.
@@ -71,12 +80,16 @@ pub struct Registry {
     pub listen: SocketAddr,
     /// Its certificate; plain HTTP without one.
     pub tls: Option<TlsFiles>,
+    /// The authorities, as a PEM file, whose certificates callers may show.
+    pub client_ca: Option<PathBuf>,
     /// What becomes of an image that no policy matches.
     pub no_match: NoMatch,
     /// How long a tag that was resolved is not asked about again.
     pub tag_freshness: Duration,
     /// How long after it was last confirmed a tag is believed whose registry cannot be asked; not at all without.
     pub stale_tags: Option<Duration>,
+    /// How long it is believed that a registry which was shown a tenant's credential still gives a repository.
+    pub access_freshness: Duration,
     /// Where a pull goes that names no registry.
     pub default_upstream: Option<Host>,
     /// Images that are always denied, besides the one that is in every registry.
@@ -187,6 +200,8 @@ pub struct Trust {
     pub root: TrustSource,
     /// Trust roots that policies name by `trustRootRef`.
     pub roots: Vec<(String, TrustSource)>,
+    /// The same for the policies of one tenant.
+    pub own: Vec<(String, TrustSource)>,
     /// How often repositories are asked for newer ones, more or less.
     pub refresh: Duration,
 }
@@ -222,6 +237,8 @@ pub struct TufSource {
 pub struct Policies {
     /// A directory of policy files; the embedded examples without one, and without a cluster.
     pub directory: Option<PathBuf>,
+    /// A directory of policies besides, which are those of one tenant.
+    pub own: Option<PathBuf>,
     /// The cluster whose objects are policies besides, if any are.
     pub kubernetes: Option<Kubernetes>,
     /// What becomes of an image at admission that no policy matches.

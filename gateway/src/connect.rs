@@ -29,6 +29,12 @@ pub(crate) fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
         let connected = Arc::new(connected);
         upstreams.add(&connected, &upstream.aliases);
         upstreams.call(&connected, &upstream.hostnames);
+        // Whoever is alone shows it for everybody, and what it was given stays available.
+        if !config.domain_is_alone()
+            && upstream.endpoints.iter().any(|endpoint| endpoint.credentials.is_some())
+        {
+            upstreams.show(&connected);
+        }
     }
     if let Some(own) = &config.admission.rewrite {
         upstreams.answer_at(own.clone());

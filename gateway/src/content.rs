@@ -1,5 +1,6 @@
 //! Content, read through memory and disk: what a tag means, and what a manifest says.
 
+mod access;
 mod remembered;
 
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache::{
-    Beginning, Blobs, FlightStats, Flights, Forgets, Index, KeyBytes, Limits, Links, Memo, MemoStats,
+    Beginning, FlightStats, Flights, Forgets, Holdings, Index, KeyBytes, Limits, Links, Memo, MemoStats,
     MemoryStats, Shared,
 };
 use http::HeaderValue;
@@ -17,8 +18,10 @@ use oci::{
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use upstream::FetchError;
 
+use self::access::Access;
 use crate::fleet::Fleet;
 use crate::phase::Phase;
 use crate::place::Place;
@@ -93,7 +96,7 @@ type QuestionKey = (TagKey, u64);
 
 /// Manifests and tags, read through to the upstream where they are not at hand.
 pub struct Content {
-    blobs: Arc<Blobs>,
+    blobs: Arc<Holdings>,
     links: Links,
     members: Memo<InRepository, Membership>,
     recent: moka::future::Cache<InRepository, Arc<Known>>,
@@ -101,6 +104,9 @@ pub struct Content {
     tags: Tags,
     resolutions: Flights<QuestionKey, Result<Resolved, ContentError>>,
     renewals: Arc<Renewals>,
+    access: Access,
+    /// How many blobs arrive at once.
+    arriving: Arc<Semaphore>,
     /// What other replicas say of what belongs to what, and are told, is said through this.
     shared: Option<Arc<Shared>>,
     /// Who hears of purges besides.
@@ -117,10 +123,12 @@ impl Content {
     /// Content over these stores. Bytes stay with whoever has them; the fleet, if there is one, shares what belongs to
     /// what.
     pub(crate) fn new(
-        blobs: Arc<Blobs>,
+        blobs: Arc<Holdings>,
         index: &Arc<Index>,
         fleet: Option<&Fleet>,
         beliefs: Beliefs,
+        access: Duration,
+        arriving: Option<usize>,
         renewals: Arc<Renewals>,
     ) -> Arc<Self> {
         let links = match fleet {
@@ -128,7 +136,7 @@ impl Content {
             None => Links::new(Some(index.clone())),
         };
         let recent = moka::future::Cache::builder()
-            .max_capacity(RECENT_BYTES)
+            .max_capacity(index.domain().bytes(RECENT_BYTES))
             .weigher(|_, known: &Arc<Known>| u32::try_from(known.content.bytes().len()).unwrap_or(u32::MAX))
             .build();
         let shared = fleet.map(|fleet| fleet.shared().clone());
@@ -147,6 +155,8 @@ impl Content {
             tags: Tags::new(index, fleet, beliefs),
             resolutions: Flights::new(),
             renewals,
+            access: Access::believed(access),
+            arriving: Arc::new(Semaphore::new(arriving.unwrap_or(Semaphore::MAX_PERMITS))),
             shared,
             _forgetting: [relinked, removed],
         })
@@ -155,6 +165,11 @@ impl Content {
     /// Which child belongs to which manifest.
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// Turns of blobs that arrive.
+    pub(crate) fn arriving(&self) -> &Arc<Semaphore> {
+        &self.arriving
     }
 
     /// Whether other replicas say what belongs to what.
@@ -178,7 +193,7 @@ impl Content {
     }
 
     /// Bytes by digest.
-    pub fn blobs(&self) -> &Arc<Blobs> {
+    pub fn blobs(&self) -> &Arc<Holdings> {
         &self.blobs
     }
 
@@ -261,7 +276,10 @@ impl Content {
     ) -> Result<Resolved, ContentError> {
         let resolving = place.upstream.resolve(&place.name.repository, tag);
         let error = match Phase::Resolve.time(resolving).await {
-            Ok(digest) => return Ok(self.tags.confirmed(asked, key, digest).await),
+            Ok(digest) => {
+                self.access.prove(&place.name);
+                return Ok(self.tags.confirmed(asked, key, digest).await);
+            }
             Err(error) => error,
         };
         match &error {
@@ -282,6 +300,7 @@ impl Content {
     /// Forgets what is known of a repository, because its registry gives it to us no more: what its tags mean, which
     /// manifests it has, and what those link to. Bytes stay; nobody is led to them by this repository.
     async fn forget(&self, place: &Place) {
+        self.access.forget(&place.name);
         // Anybody may ask for any repository: where nothing is known, there is nothing that the fleet has to be told.
         let of_it = Beginning::of(&place.name);
         if self.tags.keys_under(of_it.clone()).await.is_empty()
@@ -355,6 +374,7 @@ impl Content {
         let version = TagOrDigest::Digest(digest);
         let fetching = place.upstream.manifest(&place.name.repository, &version);
         let fetched = Phase::Fetch.time(fetching).await?;
+        self.access.prove(&place.name);
         let known = Arc::new(Known::read(fetched.content, fetched.media_type.as_ref()).map_err(Arc::new)?);
         self.blobs.keep(&known.content).await;
         self.link(place, &known).await;

@@ -1,5 +1,6 @@
 //! Figures that are kept where they arise, and read when somebody asks for metrics.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,48 +9,53 @@ use cache::{
 };
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-use crate::content::Content;
-use crate::renewals::Renewals;
-use crate::verdicts::Verdicts;
+use crate::core::Core;
+use crate::tenants::Tenants;
 
 /// Whoever keeps figures.
 pub(crate) struct Figures {
-    content: Arc<Content>,
-    verdicts: Arc<Verdicts>,
+    tenants: Arc<Tenants>,
     shared: Option<Arc<Shared>>,
-    renewals: Arc<Renewals>,
 }
 
 impl Figures {
-    /// The figures of these parts.
-    pub(crate) fn new(
-        content: Arc<Content>,
-        verdicts: Arc<Verdicts>,
-        shared: Option<Arc<Shared>>,
-        renewals: Arc<Renewals>,
-    ) -> Self {
+    /// The figures of all who are served.
+    pub(crate) fn new(tenants: Arc<Tenants>, shared: Option<Arc<Shared>>) -> Self {
         describe();
-        Self { content, verdicts, shared, renewals }
+        Self { tenants, shared }
     }
 
-    /// Hands them to the recorder.
+    /// Hands them to the recorder: of several tenants the sums of those for whom there is something in memory.
     pub(crate) fn record(&self) {
-        for (table, stats) in self.content.stats().into_iter().chain(self.verdicts.stats()) {
-            looked_up(table, stats);
+        let live = self.tenants.live();
+        let (mut lookups, mut entries) = (BTreeMap::new(), BTreeMap::new());
+        let (mut flights, mut begun, mut put_off) = (BTreeMap::new(), 0, 0);
+        for served in &live {
+            let Core { content, verdicts, renewals, .. } = served.core();
+            for (table, stats) in content.stats().into_iter().chain(verdicts.stats()) {
+                add_lookups(lookups.entry(table).or_default(), &stats);
+            }
+            for (table, stats) in content.held().into_iter().chain(verdicts.held()) {
+                add_entries(entries.entry(table).or_default(), &stats);
+            }
+            for (work, stats) in content.flights().into_iter().chain(verdicts.flights()) {
+                let sum: &mut FlightStats = flights.entry(work).or_default();
+                sum.led += stats.led;
+                sum.followed += stats.followed;
+            }
+            let renewals = renewals.stats();
+            begun += renewals.begun;
+            put_off += renewals.put_off;
         }
-        for (table, stats) in self.content.held().into_iter().chain(self.verdicts.held()) {
-            held(table, stats);
-        }
-        kept(&self.content.blobs().stats());
-        if let Some(bucket) = self.content.blobs().bucket() {
+        lookups.into_iter().for_each(|(table, stats)| looked_up(table, stats));
+        entries.into_iter().for_each(|(table, stats)| held(table, stats));
+        flights.into_iter().for_each(|(work, stats)| flown(work, stats));
+        kept(&self.tenants.everybody().core().content.blobs().stats());
+        if let Some(bucket) = self.tenants.everybody().core().content.blobs().bucket() {
             shared_bytes(&bucket.stats());
         }
-        let renewals = self.renewals.stats();
-        for (outcome, count) in [("begun", renewals.begun), ("put-off", renewals.put_off)] {
+        for (outcome, count) in [("begun", begun), ("put-off", put_off)] {
             counter!("countersign_renewals_total", "outcome" => outcome).absolute(count);
-        }
-        for (work, stats) in self.content.flights().into_iter().chain(self.verdicts.flights()) {
-            flown(work, stats);
         }
         if let Some(shared) = &self.shared {
             asked(&shared.stats());
@@ -61,6 +67,19 @@ impl Figures {
     pub(crate) fn latency(&self) -> String {
         self.shared.as_ref().map(|shared| histogram(&shared.stats().latency)).unwrap_or_default()
     }
+}
+
+fn add_lookups(sum: &mut MemoStats, stats: &MemoStats) {
+    sum.memory += stats.memory;
+    sum.disk += stats.disk;
+    sum.shared += stats.shared;
+    sum.misses += stats.misses;
+}
+
+fn add_entries(sum: &mut MemoryStats, stats: &MemoryStats) {
+    sum.entries += stats.entries;
+    sum.bytes += stats.bytes;
+    sum.evictions += stats.evictions;
 }
 
 fn looked_up(table: &'static str, stats: MemoStats) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::{Index, Lease, LeaseTimes, Shared, Sharing, What};
+use cache::{Domain, Index, Lease, LeaseTimes, Shared, Sharing, What};
 
 use crate::config::{Redis, key_of};
 
@@ -33,6 +33,11 @@ impl Fleet {
         Ok(Self { shared })
     }
 
+    /// What another domain shares in it.
+    pub(crate) fn within(&self, domain: Domain) -> Self {
+        Self { shared: self.shared.within(domain) }
+    }
+
     /// The store itself.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
@@ -55,7 +60,7 @@ impl Fleet {
 
     /// What is believed where its seal is whole, and was made by this build.
     pub(crate) fn conclusions<K: cache::Key>(&self, build: &str) -> Sharing<K> {
-        Sharing { build: build.into(), ..Sharing::new(self.shared.clone(), What::Conclusions, LIFETIME) }
+        Sharing::new(self.shared.clone(), What::Conclusions, LIFETIME).of_build(build)
     }
 
     /// The right to ask a registry for an image's signatures while the others wait.

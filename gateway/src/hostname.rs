@@ -26,6 +26,11 @@ impl Hostname {
             (None, Some(host), None) => host.to_str().ok()?,
             (None, ..) => return None,
         };
+        Self::of(authority)
+    }
+
+    /// The name in a host and port.
+    pub(crate) fn of(authority: &str) -> Option<Self> {
         let name = match authority.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
             _ => authority,

@@ -155,6 +155,24 @@ impl Cluster {
         Ok((rules, problems))
     }
 
+    /// The rules of a tenant, of the same objects. What is said of the objects is said of the rules for all.
+    pub(crate) fn rules_of(
+        &self,
+        config: &Config,
+        repositories: &Repositories,
+        remote: &RemoteFiles,
+    ) -> Result<(Rules, Vec<Problem>), RulesError> {
+        let (standing, from_disk, documents) = self.documents();
+        if let Standing::Missing(why) = standing {
+            return Ok((Rules::withheld(why), Vec::new()));
+        }
+        if !from_disk && !self.state().settled {
+            let why = "policies are not synced: what they name is being looked up".to_owned();
+            return Ok((Rules::withheld(why), Vec::new()));
+        }
+        Rules::load_objects(config, &documents, repositories, remote)
+    }
+
     /// Everything was said, and is kept for a process that finds nobody to ask.
     fn settle(&self, documents: &Documents) {
         let heard = {

@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::admin::Socket;
+use crate::peer::Peer;
 use crate::reply::{Body, text};
 
 /// The most connections of one door at once. More wait in the kernel's queue.
@@ -143,21 +144,26 @@ where
     async fn serve(self, stream: Stream) {
         let stream = match stream {
             Stream::Tcp(stream) => stream,
-            Stream::Unix(stream) => return self.speak(stream).await,
+            Stream::Unix(stream) => return self.speak(stream, Peer::default()).await,
         };
+        let address = stream.peer_addr().ok().map(|address| address.ip());
         match self.tls.clone() {
-            None => self.speak(stream).await,
+            None => self.speak(stream, Peer { address, ..Peer::default() }).await,
             Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => self.speak(stream).await,
+                Ok(Ok(stream)) => {
+                    let peer = Peer::shaken(address, stream.get_ref().1);
+                    self.speak(stream, peer).await;
+                }
                 Ok(Err(error)) => tracing::debug!(%error, "a client broke off the TLS handshake"),
                 Err(_) => tracing::debug!("a client took too long over the TLS handshake"),
             },
         }
     }
 
-    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
         let Self { answer, watcher, .. } = self;
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
             let answer = answer.clone();
             async move {
                 // A panic is no answer, and no answer lets anything through.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cache::{Blobs, FlightStats, Flights, Index, Lease, Limits, Memo, MemoStats, MemoryStats};
+use cache::{FlightStats, Flights, Holdings, Index, Lease, Limits, Memo, MemoStats, MemoryStats};
 use oci::{Digest, Name, Verified};
 use serde::{Deserialize, Serialize};
 use verify::Material;
@@ -103,7 +103,7 @@ impl Spot {
 
 /// Material lists and the material itself, found in registries and kept.
 pub struct Materials {
-    blobs: Arc<Blobs>,
+    blobs: Arc<Holdings>,
     lists: Memo<ListKey, MaterialList>,
     discoveries: Flights<DiscoveryKey, Result<Found, Undecided>>,
     fleet: Option<FromFleet>,
@@ -129,7 +129,7 @@ impl Materials {
     /// Material kept in these stores, and shared with the fleet if there is one. For `fresh` it is believed that an image
     /// has no more than was found.
     pub fn new(
-        blobs: Arc<Blobs>,
+        blobs: Arc<Holdings>,
         index: &Arc<Index>,
         fleet: Option<&Fleet>,
         fresh: Duration,

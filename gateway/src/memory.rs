@@ -10,7 +10,7 @@ use std::sync::Arc;
 use cache::KeyBytes;
 use oci::{Digest, Name, Repository};
 
-pub(crate) use self::purge::Target;
+pub(crate) use self::purge::{Purged, Target};
 pub(crate) use self::subject::Subject;
 use crate::content::Content;
 use crate::place::Upstreams;
@@ -22,12 +22,19 @@ pub(crate) struct Memory {
     content: Arc<Content>,
     verdicts: Arc<Verdicts>,
     upstreams: Arc<Upstreams>,
+    /// Whose it is.
+    tenant: &'static str,
 }
 
 impl Memory {
     /// What these remember.
-    pub(crate) fn new(content: Arc<Content>, verdicts: Arc<Verdicts>, upstreams: Arc<Upstreams>) -> Self {
-        Self { content, verdicts, upstreams }
+    pub(crate) fn new(
+        content: Arc<Content>,
+        verdicts: Arc<Verdicts>,
+        upstreams: Arc<Upstreams>,
+        tenant: &'static str,
+    ) -> Self {
+        Self { content, verdicts, upstreams, tenant }
     }
 }
 

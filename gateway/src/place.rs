@@ -27,6 +27,8 @@ pub struct Upstreams {
     /// The address that images name which are fetched through the gateway.
     own: Option<Host>,
     canaries: HashSet<Name>,
+    /// Those that are shown a credential, of which each tenant has its own.
+    asking: HashSet<Host>,
 }
 
 /// The repository that is the canary in every registry, and under the gateway's own address: see docs/nodes.md.
@@ -77,6 +79,17 @@ impl Upstreams {
         for hostname in hostnames {
             self.by_hostname.insert(hostname.clone(), upstream.clone());
         }
+    }
+
+    /// Says that an upstream is shown a credential which others do not have.
+    pub fn show(&mut self, upstream: &Arc<Upstream>) {
+        self.asking.insert(upstream.host().clone());
+    }
+
+    /// Whether this registry, by its own name, is shown a credential which others do not have: what it gave once it may
+    /// not give any more.
+    pub fn asks_who(&self, host: &Host) -> bool {
+        self.asking.contains(host)
     }
 
     /// Makes an image a canary. Upstreams are added first: a canary has one name too, whatever it is called by.

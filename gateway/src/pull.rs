@@ -47,6 +47,8 @@ pub(crate) struct PullDoor {
     revocations: Revocations,
     prefetch: Prefetch,
     metrics: Arc<Metrics>,
+    /// What whoever is denied something is told besides.
+    told: Option<Arc<str>>,
 }
 
 /// How something of a repository was asked for.
@@ -113,7 +115,7 @@ impl Kind {
 
 impl PullDoor {
     /// A door over these parts.
-    #[expect(clippy::too_many_arguments, reason = "the parts of the door, each once")]
+    #[expect(clippy::too_many_arguments, reason = "the parts of the door, put together once")]
     pub(crate) fn new(
         gate: Gate,
         content: Arc<Content>,
@@ -123,8 +125,9 @@ impl PullDoor {
         revocations: Revocations,
         prefetch: Prefetch,
         metrics: Arc<Metrics>,
+        told: Option<Arc<str>>,
     ) -> Self {
-        Self { gate, content, upstreams, decisions, records, revocations, prefetch, metrics }
+        Self { gate, content, upstreams, decisions, records, revocations, prefetch, metrics, told }
     }
 
     /// Answers one request. Dropping the future ends nothing that others wait for.
@@ -145,7 +148,7 @@ impl PullDoor {
 
     async fn outcome<B>(&self, request: &Request<B>, decision: Decision) -> Outcome {
         let refused = |kind, refusal: &Refusal| Outcome {
-            response: refusal.respond(decision),
+            response: refusal.respond(decision, self.told.as_deref()),
             kind,
             reason: refusal.reason(),
             source: None,
@@ -219,6 +222,7 @@ impl PullDoor {
             TagOrDigest::Digest(digest) => Resolved { digest: *digest, stale: None },
             TagOrDigest::Tag(tag) => self.content.resolve(&pull.place, tag).await?,
         };
+        self.confirm(pull, resolved.digest).await?;
         let (mut known, mut source) = self.known(pull, resolved.digest).await?;
         if let TagOrDigest::Tag(tag) = version
             && let Some(images) = accept::instead_of(known.manifest.media_type(), pull.headers)
@@ -240,6 +244,14 @@ impl PullDoor {
             respond::mark_stale(&mut response, age);
         }
         Ok(Answered { response, reason, source, ruling })
+    }
+
+    /// That what not everybody may read is still given to whoever asks here.
+    async fn confirm(&self, pull: &Pull<'_>, manifest: Digest) -> Result<(), ContentError> {
+        if self.upstreams.asks_who(&pull.place.name.host) {
+            return self.content.confirm(&pull.place, manifest).await;
+        }
+        Ok(())
     }
 
     async fn known(&self, pull: &Pull<'_>, digest: Digest) -> Result<(Arc<Known>, Source), ContentError> {
@@ -280,6 +292,7 @@ fn record<B>(
         status: status.as_u16(),
     };
     records::Record {
+        tenant: None,
         id,
         at: crate::clock::now(),
         took,

@@ -1,7 +1,7 @@
 //! Policies and trust roots that change while the gateway runs: all of a change, or nothing and a complaint.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -35,6 +35,8 @@ pub(crate) struct InForce {
     pub(crate) revocations: watch::Sender<Digest>,
     /// Who does not wait until it is noticed that something changed.
     pub(crate) askers: mpsc::Receiver<Asker>,
+    /// How often they were read because something came: whoever rests on the same reads it too.
+    pub(crate) passes: watch::Sender<u64>,
 }
 
 /// Reads the rules again and again until `stop` resolves, and puts them in force where they changed and are right; at once where a
@@ -78,6 +80,7 @@ pub(crate) async fn watch(
         let Ok(loaded) = tokio::task::spawn_blocking(load).await else {
             continue;
         };
+        in_force.passes.send_modify(|passes| *passes += 1);
         complaint = match loaded {
             Ok((loaded, problems)) => {
                 replace(&in_force, loaded, &metrics);
@@ -131,23 +134,29 @@ pub(crate) async fn watch_seal_keys(redis: Redis, shared: Arc<Shared>, stop: imp
 }
 
 /// What a file is told by that changed: it was written, or another took its place.
-type Mark = (PathBuf, Option<SystemTime>, u64, u64);
+pub(crate) type Mark = (PathBuf, Option<SystemTime>, u64, u64);
 
 /// The marks of all files that rules are made of, and of the directory that has them.
-fn marks(config: &Config) -> Vec<Mark> {
-    let directory = config.policies.directory.as_deref();
-    let policies = directory.and_then(|directory| listed(directory).ok()).unwrap_or_default();
-    let sources = config.trust.roots.iter().map(|(_, source)| source).chain([&config.trust.root]);
+pub(crate) fn marks(config: &Config) -> Vec<Mark> {
+    let directories = || config.policies.directory.iter().chain(&config.policies.own);
+    let policies = directories().filter_map(|directory| listed(directory).ok()).flatten();
+    let sources = config
+        .trust
+        .roots
+        .iter()
+        .chain(&config.trust.own)
+        .map(|(_, source)| source)
+        .chain([&config.trust.root]);
     let roots = sources.filter_map(|source| match source {
         TrustSource::File(path) => Some(path.clone()),
         TrustSource::Tuf(tuf) => Some(tuf.root.clone()),
         TrustSource::PublicGood | TrustSource::Staging => None,
     });
-    let files = policies.into_iter().chain(roots).chain(directory.map(Path::to_owned));
+    let files = policies.chain(roots).chain(directories().cloned());
     files.filter_map(mark).collect()
 }
 
-fn mark(path: PathBuf) -> Option<Mark> {
+pub(crate) fn mark(path: PathBuf) -> Option<Mark> {
     use std::os::unix::fs::MetadataExt as _;
     let file = std::fs::metadata(&path).ok()?;
     Some((path, file.modified().ok(), file.len(), file.ino()))

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cache::Domain;
 use oci::Digest;
 use policies::{External, Externals};
 use tokio::sync::Notify;
@@ -25,12 +26,15 @@ const AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(300)];
 pub struct RemoteFiles {
     directory: PathBuf,
     fetcher: Fetcher,
-    wanted: Mutex<BTreeMap<External, Option<Arc<str>>>>,
+    wanted: Mutex<Wanted>,
     /// A policy names what it did not name before.
     named: Notify,
     /// Something is there, or failed otherwise than before.
     arrived: Notify,
 }
+
+/// What is wanted, by the tenant whose policies name it; and why it is not there, if that is known.
+type Wanted = BTreeMap<(&'static str, External), Option<Arc<str>>>;
 
 impl RemoteFiles {
     /// Wants nothing yet. What comes is kept below this directory.
@@ -47,9 +51,10 @@ impl RemoteFiles {
         }))
     }
 
-    /// Adds what of these is at hand, read from disk. From now on they are the only ones that are wanted.
+    /// Adds what of these is at hand, read from disk. From now on they are the only ones that are wanted for this tenant.
     pub fn externals<'a>(
         &self,
+        domain: Domain,
         named: impl Iterator<Item = &'a External>,
         mut externals: Externals,
     ) -> Externals {
@@ -60,8 +65,9 @@ impl RemoteFiles {
             let content = match self.read(sha256) {
                 Some(text) => Ok(text.into()),
                 None => {
-                    let failure = wanted.get(external).cloned().flatten();
-                    still.insert(external.clone(), failure.clone());
+                    let key = (domain.name(), external.clone());
+                    let failure = wanted.get(&key).cloned().flatten();
+                    still.insert(key, failure.clone());
                     Err(failure
                         .map_or_else(|| format!("{url} has not been fetched yet"), |why| why.to_string()))
                 }
@@ -72,7 +78,8 @@ impl RemoteFiles {
         if still.keys().any(|external| !before.contains(external)) {
             self.named.notify_one();
         }
-        *wanted = still;
+        wanted.retain(|(of, _), _| *of != domain.name());
+        wanted.append(&mut still);
         externals
     }
 
@@ -103,7 +110,7 @@ impl RemoteFiles {
 
     /// Fetches whatever is wanted, once. Whether all of it is there now.
     pub(crate) async fn fetch_wanted(&self) -> bool {
-        let wanted: Vec<_> = self.wanted().keys().cloned().collect();
+        let wanted: BTreeSet<_> = self.wanted().keys().map(|(_, external)| external.clone()).collect();
         let mut all = true;
         for external in wanted {
             all &= self.fetch(&external).await;
@@ -123,11 +130,11 @@ impl RemoteFiles {
         if let Some(why) = &failure {
             tracing::warn!(%why, "a file that a policy names could not be had");
         }
-        if let Some(state) = self.wanted().get_mut(external)
-            && (fetched || *state != failure)
-        {
-            *state = failure;
-            self.arrived.notify_one();
+        for ((_, wanted), state) in &mut *self.wanted() {
+            if wanted == external && (fetched || *state != failure) {
+                state.clone_from(&failure);
+                self.arrived.notify_one();
+            }
         }
         fetched
     }
@@ -147,7 +154,7 @@ impl RemoteFiles {
         Ok(())
     }
 
-    fn wanted(&self) -> MutexGuard<'_, BTreeMap<External, Option<Arc<str>>>> {
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

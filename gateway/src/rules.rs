@@ -66,6 +66,14 @@ pub enum RulesError {
     /// A `TrustRoot` object has the name of a trust root of the configuration.
     #[error("the TrustRoot {0} has the name of one under trust.roots")]
     TwiceNamed(String),
+    /// A tenant's own policies say what is not a tenant's to say.
+    #[error("{path}: a {kind} in the policies of a tenant: only policies and revocations are its to say")]
+    NotATenants {
+        /// The file.
+        path: String,
+        /// The kind.
+        kind: &'static str,
+    },
     /// A policy names a trust root that is not configured.
     #[error("trustRootRef {0:?} is not configured: add it under trust.roots, or a TrustRoot of this name")]
     UnknownTrustRoot(String),
@@ -90,7 +98,7 @@ impl Rules {
         repositories: &Repositories,
         remote: &RemoteFiles,
     ) -> Result<Self, RulesError> {
-        let files = Files::of(config)?;
+        let files = Files::of(config, Own::Refused)?;
         let policies = files.load(config, remote)?;
         let (default_root, named_roots) = roots(config, &policies, repositories, Twice::Refused)?;
         Self::new(policies, default_root, named_roots)
@@ -121,7 +129,7 @@ impl Rules {
         repositories: &Repositories,
         remote: &RemoteFiles,
     ) -> Result<(Self, Vec<Problem>), RulesError> {
-        Self::closed(config, &Files::of(config)?, repositories, remote, Twice::Refused)
+        Self::closed(config, &Files::of(config, Own::Denying)?, repositories, remote, Twice::Refused)
     }
 
     /// The same of the objects of a cluster, each with where it is from, and of the files of the configured directory, if
@@ -140,6 +148,7 @@ impl Rules {
             None => Files(Vec::new()),
         };
         files.0.extend(objects.iter().map(|(origin, text)| (origin.clone(), text.to_string())));
+        files.0.extend(Files::own(config, Own::Denying)?.0);
         Self::closed(config, &files, repositories, remote, Twice::Missing)
     }
 
@@ -304,8 +313,25 @@ fn roots(
     let named = config.trust.roots.iter().map(|(name, source)| {
         Ok((name.clone(), trust_root(&format!("trust.roots.{name}"), source, repositories)?))
     });
-    let named = named.collect::<Result<HashMap<_, _>, RulesError>>()?;
-    Ok((default_root, with_objects(policies, named, repositories, twice)?))
+    let mut named = named.collect::<Result<HashMap<_, _>, RulesError>>()?;
+    for (name, source) in &config.trust.own {
+        // Two tenants may call two roots the same.
+        let slot = Repositories::slot_of(config.domain, name);
+        named.insert(
+            name.clone(),
+            trust_root_in(&slot, &format!("trust.roots.{name}"), source, repositories)?,
+        );
+    }
+    Ok((default_root, with_objects(policies, named, config, repositories, twice)?))
+}
+
+/// What becomes of a file of a tenant's that says more than policies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Own {
+    /// All rules are refused.
+    Refused,
+    /// It denies everything, to this tenant.
+    Denying,
 }
 
 /// What becomes of a trust root that is both configured and an object.
@@ -325,6 +351,7 @@ enum Twice {
 fn with_objects(
     policies: &PolicySet,
     mut roots: HashMap<String, Root>,
+    config: &Config,
     repositories: &Repositories,
     twice: Twice,
 ) -> Result<HashMap<String, Root>, RulesError> {
@@ -338,7 +365,10 @@ fn with_objects(
         };
         roots.insert(object.name.to_string(), root);
     }
-    repositories.keep_only(&roots.keys().cloned().chain([DEFAULT.to_owned()]).collect());
+    // What a tenant names besides is another matter than what all name.
+    if config.domain == cache::Domain::default() {
+        repositories.keep_only(&roots.keys().cloned().chain([DEFAULT.to_owned()]).collect());
+    }
     Ok(roots)
 }
 
@@ -372,11 +402,32 @@ struct Files(Vec<(String, String)>);
 
 impl Files {
     /// Those that are configured; the ones that ship with the product where none are.
-    fn of(config: &Config) -> Result<Self, RulesError> {
-        match &config.policies.directory {
-            Some(directory) => Self::read(&listed(directory)?),
-            None => Ok(Self(EXAMPLES.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect())),
+    fn of(config: &Config, own: Own) -> Result<Self, RulesError> {
+        let mut files = match &config.policies.directory {
+            Some(directory) => Self::read(&listed(directory)?)?,
+            None => Self(EXAMPLES.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect()),
+        };
+        files.0.extend(Self::own(config, own)?.0);
+        Ok(files)
+    }
+
+    /// Those of a tenant, which can only add to the others: a trust root, or what policies name, would be another for
+    /// them too.
+    fn own(config: &Config, own: Own) -> Result<Self, RulesError> {
+        let Some(directory) = &config.policies.own else { return Ok(Self(Vec::new())) };
+        let mut files = Self::read(&listed(directory)?)?;
+        for (path, text) in &mut files.0 {
+            let kinds = Document { origin: path, text }.kinds();
+            let is_its_own =
+                |kind: &&str| matches!(*kind, "ClusterImagePolicy" | "ImagePolicy" | "Revocation");
+            let Some(kind) = kinds.into_iter().find(|kind| !is_its_own(kind)) else { continue };
+            match own {
+                Own::Refused => return Err(RulesError::NotATenants { path: path.clone(), kind }),
+                // No document, and so one that denies everything.
+                Own::Denying => format!("a {kind} is not a tenant's to say").clone_into(text),
+            }
         }
+        Ok(files)
     }
 
     fn read(paths: &[impl AsRef<Path>]) -> Result<Self, RulesError> {
@@ -391,7 +442,7 @@ impl Files {
     /// The policies of these files, with what they name elsewhere as far as it is at hand.
     fn load(&self, config: &Config, remote: &RemoteFiles) -> Result<PolicySet, RulesError> {
         let named = PolicySet::load(self.documents(), &at_hand(config))?;
-        let externals = remote.externals(named.externals(), at_hand(config));
+        let externals = remote.externals(config.domain, named.externals(), at_hand(config));
         if !names_files_elsewhere(&named) {
             return Ok(named);
         }
@@ -401,7 +452,7 @@ impl Files {
     /// The same, with what is wrong denying what it speaks of.
     fn load_closed(&self, config: &Config, remote: &RemoteFiles) -> (PolicySet, Vec<Problem>) {
         let (named, problems) = PolicySet::load_closed(self.documents(), &at_hand(config));
-        let externals = remote.externals(named.externals(), at_hand(config));
+        let externals = remote.externals(config.domain, named.externals(), at_hand(config));
         if !names_files_elsewhere(&named) {
             return (named, problems);
         }
@@ -448,6 +499,17 @@ pub fn from_files(files: &[impl AsRef<Path>]) -> Result<PolicySet, RulesError> {
 }
 
 fn trust_root(key: &str, source: &TrustSource, repositories: &Repositories) -> Result<Root, RulesError> {
+    let slot = key.strip_prefix("trust.roots.").unwrap_or(DEFAULT);
+    trust_root_in(slot, key, source, repositories)
+}
+
+/// The same, kept up to date as the trust root of this name where it comes from a repository.
+fn trust_root_in(
+    slot: &str,
+    key: &str,
+    source: &TrustSource,
+    repositories: &Repositories,
+) -> Result<Root, RulesError> {
     let parsed = match source {
         TrustSource::PublicGood => TrustRoot::public_good(),
         TrustSource::Staging => TrustRoot::staging(),
@@ -456,8 +518,7 @@ fn trust_root(key: &str, source: &TrustSource, repositories: &Repositories) -> R
             TrustRoot::from_json(&text)
         }
         TrustSource::Tuf(tuf) => {
-            let name = key.strip_prefix("trust.roots.").unwrap_or(DEFAULT);
-            return Ok(repositories.follow(name, &repository(key, tuf)?));
+            return Ok(repositories.follow(slot, &repository(key, tuf)?));
         }
     };
     let root = parsed.map_err(|source| RulesError::TrustRoot { key: key.to_owned(), source })?;

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
@@ -77,9 +78,32 @@ impl Shown {
 
     /// A server that shows it.
     pub(crate) fn server(self: &Arc<Self>) -> Result<Arc<ServerConfig>, TlsError> {
+        self.server_for(WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// A server that shows it, and asks who calls: a certificate that is shown has to be of one of these authorities, and
+    /// whoever has none may do without.
+    pub(crate) fn server_that_asks(
+        self: &Arc<Self>,
+        authorities: Vec<CertificateDer<'static>>,
+    ) -> Result<Arc<ServerConfig>, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for authority in authorities {
+            roots.add(authority)?;
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = verifier.allow_unauthenticated().build();
+        self.server_for(verifier.map_err(|error| rustls::Error::General(error.to_string()))?)
+    }
+
+    fn server_for(
+        self: &Arc<Self>,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Result<Arc<ServerConfig>, TlsError> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_cert_resolver(self.clone());
         // Whoever comes back is spared the handshake: an API server opens connections in bursts. Nothing is kept of it here,
         // and nothing is read before the handshake is over, which could be sent again by somebody else.

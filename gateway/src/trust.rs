@@ -105,10 +105,15 @@ impl Repositories {
         root
     }
 
-    /// Follows these and no others. What is on disk of others stays there.
+    /// Follows these and no others, but for those of tenants. What is on disk of others stays there.
     pub fn keep_only(&self, names: &BTreeSet<String>) {
-        self.slots().retain(|name, _| names.contains(name));
+        self.slots().retain(|name, _| names.contains(name) || is_of_a_tenant(name));
         self.unpacked().retain(|name, _| names.contains(name));
+    }
+
+    /// What a trust root of a tenant's own is followed as. No other has such a name.
+    pub(crate) fn slot_of(tenant: cache::Domain, name: &str) -> String {
+        format!("_{tenant}.{name}")
     }
 
     /// Resolves once a trust root has come that is not in force yet.
@@ -119,6 +124,11 @@ impl Repositories {
     fn slots(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// No name of a trust root for all begins with an underscore but the default's, which has no dot.
+fn is_of_a_tenant(slot: &str) -> bool {
+    slot.starts_with('_') && slot.contains('.')
 }
 
 impl Source {

@@ -21,7 +21,6 @@ use oci::{Digest, Name, TagOrDigest};
 use policies::{
     Case, Evidence, Facts, Judgement, Lookups, Matching, NoMatch, Request, Subject, Unjudged, Verdict, judge,
 };
-use tokio::sync::Semaphore;
 
 use self::evidence::{Gap, Gathered};
 pub(crate) use self::explain::Explained;
@@ -38,6 +37,7 @@ use crate::phase::Phase;
 use crate::place::Upstreams;
 use crate::renewals::Renewals;
 use crate::rules::Rules;
+use crate::turns::Turns;
 use crate::undecided::Undecided;
 
 /// A verdict and where it came from.
@@ -93,7 +93,7 @@ pub struct Verdicts {
     facts: Memo<FactsKey, Facts>,
     checks: Flights<FactsKey, Result<Arc<Facts>, Undecided>>,
     /// Checking a signature is a millisecond of CPU: more at once than there are cores would stall everything else.
-    cores: Arc<Semaphore>,
+    cores: Turns,
     remembered: Arc<cache::Memory<VerdictKey, Remembered>>,
     metrics: Arc<Metrics>,
     renewals: Arc<Renewals>,
@@ -113,22 +113,23 @@ impl Verdicts {
         materials: Arc<Materials>,
         content: Arc<Content>,
         cue: Option<Cue>,
+        cores: Turns,
         index: &Arc<Index>,
         fleet: Option<&Fleet>,
         metrics: Arc<Metrics>,
         renewals: Arc<Renewals>,
     ) -> Arc<Self> {
+        let bytes = index.domain().bytes(BYTES);
         let index = Some(index.clone());
         let facts = match fleet {
             Some(fleet) => Memo::shared("facts", FACTS, index, fleet.conclusions(verify::BUILD)),
             None => Memo::new("facts", FACTS, index),
         };
-        let remembered = Arc::new(cache::Memory::new(BYTES, weight));
+        let remembered = Arc::new(cache::Memory::new(bytes, weight));
         if let Some(fleet) = fleet {
             let forgets: Arc<dyn Forgets> = remembered.clone();
             fleet.shared().add(VERDICTS, Arc::downgrade(&forgets));
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Arc::new_cyclic(|this| Self {
             rules,
             upstreams,
@@ -137,7 +138,7 @@ impl Verdicts {
             cue,
             facts,
             checks: Flights::new(),
-            cores: Arc::new(Semaphore::new(cores)),
+            cores,
             remembered,
             metrics,
             renewals,
@@ -345,11 +346,11 @@ impl Concluded {
 
 /// Does some work of the processor's, of which no more is under way than there are cores.
 async fn on_a_core<T: Send + 'static>(
-    cores: Arc<Semaphore>,
+    cores: Turns,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Undecided> {
-    let core = cores.acquire_owned().await;
-    let core = core.map_err(|_| Undecided::Internal("shutting down".into()))?;
+    let core = cores.take().await;
+    let core = core.ok_or_else(|| Undecided::Internal("shutting down".into()))?;
     let done = tokio::task::spawn_blocking(move || {
         let result = work();
         drop(core);

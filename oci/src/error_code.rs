@@ -23,6 +23,8 @@ pub enum ErrorCode {
     PaginationNumberInvalid,
     /// What was asked for may not be had.
     Denied,
+    /// Whoever asks has to log in.
+    Unauthorized,
     /// The operation is not offered.
     Unsupported,
     /// Too much was asked for.

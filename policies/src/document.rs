@@ -202,6 +202,18 @@ impl Parsed {
     }
 }
 
+impl Document<'_> {
+    /// The kinds of what is in it, as far as a set of policies reads them.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let kind = |node: &Node| {
+            let mut ignored = Report::default();
+            let object = Object::of(node, String::new(), &mut ignored)?;
+            kind(&object, &mut ignored).map(Kind::as_str)
+        };
+        nodes(self).unwrap_or_default().iter().filter_map(kind).collect()
+    }
+}
+
 impl Place<'_> {
     /// What a document without a name is called.
     fn number(&self) -> String {

@@ -57,7 +57,8 @@ impl Fill {
         Self { blobs, digest, size, progress, outcome: Progress::lost() }
     }
 
-    pub(super) async fn run<Fetch, Fetching, Source, Error>(self, fetch: Fetch)
+    /// Fills it in: with what is on disk, where that may be given, or else from the source.
+    pub(super) async fn run<Fetch, Fetching, Source, Error>(self, disk: bool, fetch: Fetch)
     where
         Fetch: FnOnce() -> Fetching + Send,
         Fetching: Future<Output = Result<Source, Error>> + Send,
@@ -65,10 +66,12 @@ impl Fill {
         Source::Error: Into<BoxError> + Send,
         Error: Into<BoxError> + Send,
     {
-        let Some(fill) = self.ending_on_disk().await else { return };
+        let fill = if disk { self.from_disk().await } else { Some(self) };
+        let Some(fill) = fill else { return };
         let Some((fill, temporary)) = fill.with_room().await else { return };
         let (pieces, landing) = mpsc::channel(WAITING);
-        let shared = match &fill.blobs.bucket {
+        // What others put there is given like what is on disk.
+        let shared = match fill.blobs.bucket.as_ref().filter(|_| disk) {
             Some(bucket) => Some(bucket.clone()).zip(bucket.get(&fill.digest, fill.size).await),
             None => None,
         };
@@ -93,7 +96,7 @@ impl Fill {
 
     /// Ends with what is on disk, which is hashed where this process did not yet. Gives itself back where there is
     /// nothing, or where it turned out to be something else before anybody was given any of it.
-    async fn ending_on_disk(self) -> Option<Self> {
+    async fn from_disk(self) -> Option<Self> {
         // An earlier fill may have ended between the caller's look and its call.
         match self.blobs.store.find(&self.digest) {
             Some(Kept::Hashed(blob)) => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
-    TableError, WriteTransaction,
+    TableError, TableHandle, WriteTransaction,
 };
 
 use crate::Beginning;
@@ -64,6 +64,16 @@ pub(super) fn format(database: &Database) -> Result<u64, redb::Error> {
         None => transaction.commit()?,
     }
     Ok(found.unwrap_or(FORMAT))
+}
+
+/// The names of all tables.
+pub(super) fn tables(database: &Database) -> Result<Vec<String>, redb::Error> {
+    let all = database.begin_read()?;
+    let mut names: Vec<String> =
+        all.list_tables()?.filter_map(|table| Some(table.name().rsplit_once('.')?.0.to_owned())).collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 impl Table {

@@ -269,7 +269,7 @@ async fn a_disk_that_was_full_is_read_and_then_written_again() {
     assert_eq!(find(&index, "meanwhile"), None);
 
     full.store(false, Ordering::SeqCst);
-    index.disk.reopen();
+    index.opened.disk.reopen();
     assert_eq!(find(&index, "before"), Some("1".into()));
-    assert!(!index.disk.has_failed());
+    assert!(!index.opened.disk.has_failed());
 }

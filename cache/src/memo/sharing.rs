@@ -1,6 +1,7 @@
 //! What a memo shares with the fleet, and as what.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +19,12 @@ pub struct Sharing<K> {
     /// What is shared. Conclusions are not, where the tier is not trusted with them: the memo is then as one without
     /// a shared tier.
     pub what: What,
-    /// Whose the value under this key is: a tenant, or nobody's in particular. Values of one domain are not found in
-    /// another.
-    pub domain: fn(&K) -> Arc<str>,
     /// Which build makes the values, where builds may differ in what they make of the same; empty where they may not.
     pub build: Arc<str>,
     /// How long a value is kept there that is kept without an end here. At most 30 days, and up to a tenth less than
     /// it says.
     pub lifetime: Duration,
+    key: PhantomData<fn(&K)>,
 }
 
 /// What kind of thing is shared.
@@ -53,9 +52,15 @@ pub(super) struct Found<V> {
 }
 
 impl<K: Key> Sharing<K> {
-    /// Shared by all in one domain, whatever the build.
+    /// Shared by all in the domain of the tier, whatever the build.
     pub fn new(shared: Arc<Shared>, what: What, lifetime: Duration) -> Self {
-        Self { shared, what, domain: |_| "default".into(), build: "".into(), lifetime }
+        Self { shared, what, build: "".into(), lifetime, key: PhantomData }
+    }
+
+    /// The same, made by this build.
+    #[must_use]
+    pub fn of_build(self, build: impl Into<Arc<str>>) -> Self {
+        Self { build: build.into(), ..self }
     }
 
     /// Whether it may be shared at all.
@@ -67,8 +72,8 @@ impl<K: Key> Sharing<K> {
     }
 
     pub(super) async fn find<V: DeserializeOwned>(&self, table: &str, key: &K) -> Option<Found<V>> {
-        let (domain, bytes) = ((self.domain)(key), KeyBytes::of(key));
-        let opened = self.shared.find(self.label(table, &domain, &bytes)).await?;
+        let bytes = KeyBytes::of(key);
+        let opened = self.shared.find(self.label(table, &bytes)).await?;
         let stored: Stored<V> = serde_json::from_slice(&opened.value)
             .inspect_err(|error| tracing::debug!(table, %error, "a value of another version"))
             .ok()?;
@@ -85,7 +90,7 @@ impl<K: Key> Sharing<K> {
         lasts: Option<Duration>,
         made: u64,
     ) {
-        let (domain, bytes) = ((self.domain)(key), KeyBytes::of(key));
+        let bytes = KeyBytes::of(key);
         let stored = Stored { lasts: lasts.is_none(), value };
         let Ok(stored) = serde_json::to_vec(&stored) else {
             return;
@@ -94,16 +99,16 @@ impl<K: Key> Sharing<K> {
             let lifetime = self.lifetime.min(MAX_LIFETIME);
             lifetime - lifetime.mul_f64(fraction() / 10.0)
         });
-        self.shared.keep(self.label(table, &domain, &bytes), &stored, lifetime, made).await;
+        self.shared.keep(self.label(table, &bytes), &stored, lifetime, made).await;
     }
 
     pub(super) async fn forget(&self, table: &str, key: &K) {
-        let (domain, bytes) = ((self.domain)(key), KeyBytes::of(key));
-        self.shared.forget(self.label(table, &domain, &bytes)).await;
+        let bytes = KeyBytes::of(key);
+        self.shared.forget(self.label(table, &bytes)).await;
     }
 
-    fn label<'a>(&'a self, table: &'a str, domain: &'a str, key: &'a KeyBytes) -> Label<'a> {
-        Label { domain, table, build: &self.build, key: key.as_slice() }
+    fn label<'a>(&'a self, table: &'a str, key: &'a KeyBytes) -> Label<'a> {
+        Label { domain: self.shared.domain().name(), table, build: &self.build, key: key.as_slice() }
     }
 }
 

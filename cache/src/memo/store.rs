@@ -12,12 +12,14 @@ use super::{Limits, Value, record};
 use crate::index::{Table, Ticket};
 use crate::shared::Forgets;
 use crate::stats::Count;
-use crate::{Beginning, Flights, Index, Key, KeyBytes, MemoStats, Memory, Since};
+use crate::{Beginning, Domain, Flights, Index, Key, KeyBytes, MemoStats, Memory, Since};
 
 /// Memory over a table. In each of its functions, whoever has the key's turn sees memory and the index agree and
 /// leaves them so; a write that is queued counts as written.
 pub(super) struct Store<K, V> {
     pub(super) memory: Memory<K, Remembered<V>>,
+    /// What the table is called in every domain.
+    pub(super) name: &'static str,
     pub(super) table: Table,
     pub(super) index: Option<Arc<Index>>,
     pub(super) sharing: Option<Sharing<K>>,
@@ -73,15 +75,18 @@ impl<K: Key, V: Value> Store<K, V> {
     pub(super) fn new(
         name: &'static str,
         limits: Limits,
+        domain: Domain,
         index: Option<Arc<Index>>,
         sharing: Option<Sharing<K>>,
     ) -> Self {
+        let limits = domain.limits(limits);
         let weigh = |key: &K, remembered: &Remembered<V>| {
             KeyBytes::of(key).as_slice().len() + record::length(&remembered.value)
         };
         Self {
             memory: Memory::new(limits.bytes, weigh),
-            table: Table { name, entries: limits.entries },
+            name,
+            table: Table { name: domain.table(name), entries: limits.entries },
             index,
             sharing,
             turns: Turns::default(),

@@ -11,6 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, Weak};
 
 use self::owed::Owed;
+use crate::domain::interned;
 use crate::index::Table;
 use crate::lock::lock;
 use crate::seal::OVERHEAD;
@@ -196,8 +197,12 @@ impl Purges {
         if self.was_carried_out(purge) {
             return false;
         }
-        let forgetting = self.forgetting(Some(&purge.table));
-        if forgetting.is_empty() {
+        let mut forgetting = self.forgetting(Some(&purge.table));
+        if forgetting.is_empty() && is_of_a_domain(&purge.table) {
+            // Whose it is may not come for days, and the process may end before: the disk is all there is to forget.
+            self.forget_on_disk(&purge.table, &purge.beginning);
+            forgetting = self.forgetting(Some(&purge.table));
+        } else if forgetting.is_empty() {
             lock(&self.known).unheard.push(purge.clone());
         }
         for forgets in forgetting {
@@ -228,6 +233,20 @@ impl Purges {
             for forgets in self.forgetting(None) {
                 forgets.forget_under(&Beginning::of_all());
             }
+            for table in self.index.iter().flat_map(|index| index.tables()) {
+                if is_of_a_domain(&table) && self.forgetting(Some(&table)).is_empty() {
+                    self.forget_on_disk(&table, &Beginning::of_all());
+                }
+            }
+        }
+    }
+
+    /// Forgets what a table has on disk whose memory is not there. Waits for the disk.
+    fn forget_on_disk(&self, table: &str, beginning: &Beginning) {
+        let Some(index) = &self.index else { return };
+        let table = Table { name: interned(table), entries: u64::MAX };
+        for key in index.keys_under(table, beginning) {
+            index.put(table, &key, None);
         }
     }
 
@@ -247,6 +266,11 @@ impl Purges {
         let wanted = forgetting.iter().filter(|(name, _)| table.is_none_or(|table| table == *name));
         wanted.filter_map(|(_, forgets)| forgets.upgrade()).collect()
     }
+}
+
+/// Whether a table is one of those that come and go with whoever they are of.
+fn is_of_a_domain(table: &str) -> bool {
+    table.contains('@')
 }
 
 fn label(id: &[u8]) -> Label<'_> {

@@ -38,11 +38,7 @@ pub(crate) fn settings(url: &str) -> Settings {
 }
 
 pub(crate) fn memo(shared: &Arc<Shared>, index: &Arc<Index>, build: &str) -> Memo<TenantKey, String> {
-    let sharing = Sharing {
-        domain: |(tenant, _): &TenantKey| tenant.as_str().into(),
-        build: build.into(),
-        ..Sharing::new(shared.clone(), What::Conclusions, DAY)
-    };
+    let sharing = Sharing::new(shared.clone(), What::Conclusions, DAY).of_build(build);
     Memo::shared("things", Limits { bytes: 16 * 1024 * 1024, entries: 10_000 }, Some(index.clone()), sharing)
 }
 

@@ -33,6 +33,9 @@ pub(super) struct Inspect {
     /// how much is remembered in memory.
     #[arg(value_name = "IMAGE|DIGEST")]
     image: Option<String>,
+    /// Of which tenant, where the gateway has several.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
     #[command(flatten)]
     gateway: Reached,
     /// How to answer.
@@ -57,18 +60,19 @@ pub(super) struct Purge {
 }
 
 #[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
+#[group(required = true, multiple = true)]
 struct Target {
     /// An image: NAME for all of a repository, NAME:TAG for what that is remembered to mean, or NAME@DIGEST.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["digest", "all"])]
     image: Option<String>,
     /// A digest, in whichever repositories it is.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "all")]
     digest: Option<String>,
-    /// All that is remembered for a tenant. There is one so far: default.
-    #[arg(long)]
+    /// All that is remembered for this tenant; with an image or a digest, that alone. Where the gateway has no tenants there
+    /// is one: default.
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
     tenant: Option<String>,
-    /// Everything, also what cryptography said of signatures.
+    /// Everything, of all tenants, also what cryptography said of signatures.
     #[arg(long)]
     all: bool,
 }
@@ -87,7 +91,7 @@ fn inspect(arguments: &Inspect) -> anyhow::Result<Answer> {
     };
     let kind = if image.starts_with("sha256:") { "digest" } else { "image" };
     let encoded = percent_encoding::utf8_percent_encode(image, percent_encoding::NON_ALPHANUMERIC);
-    let path = format!("/cache?{kind}={encoded}");
+    let path = format!("/cache?{kind}={encoded}{}", of_tenant(arguments, '&'));
     let (status, report) = arguments.gateway.ask(Method::GET, &path, &Value::Null)?;
     let found = match status {
         StatusCode::OK => true,
@@ -102,8 +106,18 @@ fn inspect(arguments: &Inspect) -> anyhow::Result<Answer> {
     Ok(if found { Answer::Yes } else { Answer::No })
 }
 
+/// The part of a query that says whose memory is meant.
+fn of_tenant(arguments: &Inspect, after: char) -> String {
+    let tenant = arguments.tenant.as_ref().map(|name| {
+        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        format!("{after}tenant={name}")
+    });
+    tenant.unwrap_or_default()
+}
+
 fn summary(arguments: &Inspect) -> anyhow::Result<Answer> {
-    let (status, summary) = arguments.gateway.ask(Method::GET, "/cache", &Value::Null)?;
+    let (status, summary) =
+        arguments.gateway.ask(Method::GET, &format!("/cache{}", of_tenant(arguments, '?')), &Value::Null)?;
     if status != StatusCode::OK {
         bail!("the gateway answered {status}");
     }

@@ -13,8 +13,8 @@ use policies::{Explanation, NoMatch, Request, Signer, Verdict, printable};
 use serde_json::{Value, json};
 
 use super::{Answer, Output, complain, input, object, say};
-use crate::app::Core;
 use crate::config::{self, Config};
+use crate::core::Core;
 use crate::metrics::Metrics;
 use crate::place::Unrouted;
 use crate::remote::RemoteFiles;

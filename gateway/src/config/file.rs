@@ -117,7 +117,7 @@ fn key_of(variable: &str) -> Option<String> {
         path.push(key);
     }
     let path = path.join(".");
-    let is_list = path == "upstreams";
+    let is_list = matches!(&*path, "upstreams" | "tenants");
     (!is_list && !node.is_object() && !node.is_array()).then_some(path)
 }
 
@@ -153,6 +153,7 @@ impl wire::File {
             .map(|(index, upstream)| upstream.into_upstream(&format!("upstreams[{index}]")))
             .collect::<Result<_, _>>()?;
         distinct(&upstreams)?;
+        let tenants = super::tenants::tenants(self.tenants, &upstreams)?;
         let storage = self.storage.into_storage(state_home)?;
         let config = Config {
             registry: self.registry.into_registry()?,
@@ -163,11 +164,16 @@ impl wire::File {
             trust: self.trust.into_trust()?,
             policies: self.policies.into_policies()?,
             upstreams,
+            tenants,
+            domain: cache::Domain::default(),
+            alone: true,
             audit: self.audit.into_audit()?,
             log: Log { format: self.log.format.into(), level: self.log.level },
             traces: self.traces.map(wire::Traces::into_traces).transpose()?,
             denials: DENIALS,
         };
+        certificates_can_be_shown(&config)?;
+        distinct_roots(&config)?;
         match &config.registry.default_upstream {
             Some(host) if !config.upstreams.iter().any(|upstream| upstream.host == *host) => {
                 Err(wrong("registry.defaultUpstream", format!("{host} is none of the upstreams")))
@@ -175,6 +181,42 @@ impl wire::File {
             _ => rewritten_elsewhere(config),
         }
     }
+}
+
+/// Who is told by a certificate needs a door that asks for one.
+fn certificates_can_be_shown(config: &Config) -> Result<(), ConfigError> {
+    if config.registry.client_ca.is_some() && config.registry.tls.is_none() {
+        return Err(wrong(
+            "registry.clientCa",
+            "is for registry.tls: nobody shows a certificate without TLS",
+        ));
+    }
+    let tenants = config.tenants.iter().flatten().enumerate();
+    let callers =
+        tenants.flat_map(|(index, tenant)| tenant.callers.iter().map(move |caller| (index, caller)));
+    for (index, caller) in callers {
+        if !caller.certificates.is_empty() && config.registry.client_ca.is_none() {
+            return Err(wrong(
+                format!("tenants[{index}].callers"),
+                "names certificates, and registry.clientCa does not say whose are believed",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A trust root that policies for all name must be the same for all.
+fn distinct_roots(config: &Config) -> Result<(), ConfigError> {
+    for (index, tenant) in config.tenants.iter().flatten().enumerate() {
+        let is_named = |name: &String| config.trust.roots.iter().any(|(other, _)| other == name);
+        if let Some((name, _)) = tenant.roots.iter().find(|(name, _)| is_named(name)) {
+            return Err(wrong(
+                format!("tenants[{index}].trust.roots.{name}"),
+                format!("trust.roots.{name} is there for all tenants"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// An address that is an upstream's too would mean two things.
@@ -227,8 +269,10 @@ impl wire::Registry {
         Ok(Registry {
             listen: parsed("registry.listen", &self.listen)?,
             tls: self.tls.map(|tls| tls.into_files("registry.tls")).transpose()?,
+            client_ca: self.client_ca,
             no_match: self.no_match.into(),
             tag_freshness: duration("registry.tagFreshness", &self.tag_freshness)?,
+            access_freshness: duration("registry.accessFreshness", &self.access_freshness)?,
             stale_tags: stale_tags.map(|stale| duration("registry.staleTags.for", &stale)).transpose()?,
             default_upstream: default_upstream
                 .map(|host| parsed::<Host>("registry.defaultUpstream", &host))
@@ -292,6 +336,7 @@ impl wire::Policies {
         let kubernetes = Kubernetes { kubeconfig: self.kubeconfig, namespace: self.namespace, stale_for };
         Ok(Policies {
             directory: self.directory,
+            own: None,
             kubernetes: self.kubernetes.then_some(kubernetes),
             no_match: self.no_match.into(),
             cue: self.cue.program,
@@ -361,13 +406,14 @@ impl wire::Trust {
         Ok(Trust {
             root: self.root.into_source("trust.root")?,
             roots: self.roots.into_iter().map(source).collect::<Result<_, _>>()?,
+            own: Vec::new(),
             refresh,
         })
     }
 }
 
 impl wire::TrustSource {
-    fn into_source(self, key: &str) -> Result<TrustSource, ConfigError> {
+    pub(super) fn into_source(self, key: &str) -> Result<TrustSource, ConfigError> {
         Ok(match self {
             Self::PublicGood => TrustSource::PublicGood,
             Self::Staging => TrustSource::Staging,

@@ -212,7 +212,7 @@ impl wire::Timeouts {
 }
 
 impl wire::Credentials {
-    fn into_source(self, key: &str) -> Result<CredentialSource, ConfigError> {
+    pub(super) fn into_source(self, key: &str) -> Result<CredentialSource, ConfigError> {
         let Self { username_file, password_file, docker_config, environment, ecr, gar, acr } = self;
         if !environment.is_empty() && docker_config.is_none() {
             return Err(wrong(format!("{key}.environment"), "is for the programs that a dockerConfig names"));

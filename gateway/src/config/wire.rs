@@ -3,6 +3,7 @@
 //! Nothing but this module is deserialised from it. Unknown keys are refused, and every key is present in the
 //! serialised default, which is how the environment's spellings are matched to keys.
 
+mod tenants;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub(super) use tenants::{Caller, CallerCredential, Certificate, Quotas, Tenant, TenantUpstream};
 pub(super) use upstream::{Acr, Credentials, Ecr, Endpoint, Gar, Proxy, Timeouts, Upstream};
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -31,6 +33,7 @@ pub(super) struct File {
     #[serde(deserialize_with = "null_is_default")]
     pub(super) policies: Policies,
     pub(super) upstreams: Option<Vec<Upstream>>,
+    pub(super) tenants: Option<Vec<Tenant>>,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) audit: Audit,
     #[serde(deserialize_with = "null_is_default")]
@@ -50,8 +53,10 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 pub(super) struct Registry {
     pub(super) listen: String,
     pub(super) tls: Option<Tls>,
+    pub(super) client_ca: Option<PathBuf>,
     pub(super) no_match: NoMatch,
     pub(super) tag_freshness: String,
+    pub(super) access_freshness: String,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) stale_tags: StaleTags,
     pub(super) default_upstream: Option<String>,
@@ -282,10 +287,13 @@ impl Default for Registry {
         Self {
             listen: "127.0.0.1:5000".into(),
             tls: None,
+            client_ca: None,
             // System images pass this door too, before anyone has written a policy for them.
             no_match: NoMatch::Warn,
             // A tag that moved is seen at once; its digest is what is remembered.
             tag_freshness: "0s".into(),
+            // As long as kubelets and token servers believe what they were shown, more or less.
+            access_freshness: "5m".into(),
             stale_tags: StaleTags::default(),
             default_upstream: None,
             canaries: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cache::{Beginning, Blobs, Forgets, KeyBytes, Look};
+use cache::{Beginning, Forgets, Holdings, KeyBytes, Look};
 use oci::{Digest, Name};
 
 use super::{Content, InRepository, Known};
@@ -21,7 +21,7 @@ impl Forgets for Relinked {
 }
 
 /// Content, which goes by digest.
-pub(super) struct Removed(pub(super) Arc<Blobs>);
+pub(super) struct Removed(pub(super) Arc<Holdings>);
 
 impl Forgets for Removed {
     fn forget_under(&self, beginning: &Beginning) {

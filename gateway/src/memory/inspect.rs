@@ -205,7 +205,7 @@ impl Memory {
         let verdicts = self.remembered(name, digest);
         Image {
             image: format!("{name}@{digest}"),
-            tenant: "default",
+            tenant: self.tenant,
             lists,
             signatures,
             verdicts,

@@ -18,7 +18,7 @@ use crate::content::scope;
 pub(crate) enum Target {
     /// What is remembered of this.
     Of(Subject),
-    /// What is remembered for a tenant. There is one, `default`.
+    /// What is remembered for the tenant whose memory this is.
     Tenant,
     /// That, and what cryptography says of signatures, which is nobody's in particular.
     All,
@@ -27,9 +27,6 @@ pub(crate) enum Target {
 /// Why nothing was forgotten.
 #[derive(Debug, Error)]
 pub(crate) enum PurgeError {
-    /// There is no such tenant.
-    #[error("there is no tenant {0:?}: the only one is \"default\"")]
-    UnknownTenant(String),
     /// Bytes belong to whoever names them, which for a repository, a tag or a tenant is not known.
     #[error("bytes are removed of an image by digest, of a digest, or all of them")]
     WhoseBytes,
@@ -49,6 +46,26 @@ pub(crate) struct Purged {
     told: bool,
 }
 
+impl Purged {
+    /// Nothing, and everybody was told.
+    pub(crate) fn nothing() -> Self {
+        Self { told: true, ..Self::default() }
+    }
+
+    /// What was forgotten of several.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            lists: self.lists + other.lists,
+            verdicts: self.verdicts + other.verdicts,
+            tags: self.tags + other.tags,
+            links: self.links + other.links,
+            facts: self.facts + other.facts,
+            blobs: self.blobs + other.blobs,
+            told: self.told && other.told,
+        }
+    }
+}
+
 /// How the keys of each table begin that are forgotten.
 struct Beginnings {
     /// Of lists, verdicts, and manifests that repositories are known to have.
@@ -56,13 +73,6 @@ struct Beginnings {
     tags: Option<Beginning>,
     links: Option<Beginning>,
     facts: Option<Beginning>,
-}
-
-impl Target {
-    /// What is remembered for the tenant of this name.
-    pub(crate) fn tenant(name: &str) -> Result<Self, PurgeError> {
-        if name == "default" { Ok(Self::Tenant) } else { Err(PurgeError::UnknownTenant(name.to_owned())) }
-    }
 }
 
 impl Memory {
@@ -89,7 +99,7 @@ impl Memory {
 
     async fn forget(&self, beginnings: Beginnings, bytes: bool) -> Purged {
         let (verdicts, materials, content) = (&self.verdicts, self.verdicts.materials(), &self.content);
-        let mut purged = Purged { told: true, ..Purged::default() };
+        let mut purged = Purged::nothing();
         if let Some(facts) = beginnings.facts {
             purged.facts = verdicts.facts_under(facts.clone()).await.len();
             purged.told &= verdicts.purge_facts(facts).await;

@@ -17,9 +17,6 @@ const EVERY: Duration = Duration::from_secs(60);
 /// How many repositories of an upstream are told of, the largest first.
 const REPOSITORIES: usize = 1000;
 
-/// The one tenant that there is.
-const TENANT: &str = "default";
-
 /// What is kept, and whose it is. Bytes that several have count for each of them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,10 +73,10 @@ impl Memory {
         {
             add(name.host.to_string(), name.repository.to_string(), digest);
         }
-        let blobs = self.content.blobs().clone();
+        let (blobs, tenant) = (self.content.blobs().clone(), self.tenant);
         let counted = tokio::task::spawn_blocking(move || {
             let sizes = |digest: &Digest| blobs.size(digest);
-            (count(belongings, sizes), blobs.stats())
+            (count(tenant, belongings, sizes), blobs.stats())
         });
         let ((upstreams, linked), stats) = counted.await.unwrap_or_default();
         let blobs = self.content.blobs();
@@ -103,6 +100,7 @@ impl From<PartStats> for OfPart {
 
 /// How much of what belongs to each is here, and all digests that belong to any.
 fn count(
+    tenant: &'static str,
     belongings: Belongings,
     size: impl Fn(&Digest) -> Option<u64>,
 ) -> (Vec<OfUpstream>, BTreeSet<Digest>) {
@@ -124,7 +122,7 @@ fn count(
         of.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.repository.cmp(&b.repository)));
         let more = of.len().saturating_sub(REPOSITORIES);
         of.truncate(REPOSITORIES);
-        OfUpstream { tenant: TENANT, upstream, files, bytes, repositories: of, more }
+        OfUpstream { tenant, upstream, files, bytes, repositories: of, more }
     });
     (upstreams.collect(), linked)
 }
@@ -152,7 +150,7 @@ fn record(usage: &Usage, memory: &Memory) {
     // Those that are configured alone: whatever else is remembered of others is no label.
     for host in memory.upstreams.hosts() {
         let bytes = used.get(host.as_str()).copied().unwrap_or_default();
-        metrics::gauge!("countersign_storage_used_bytes", "tenant" => TENANT, "upstream" => host.to_string())
+        metrics::gauge!("countersign_storage_used_bytes", "tenant" => memory.tenant, "upstream" => host.to_string())
             .set(bytes as f64);
     }
 }
@@ -175,7 +173,7 @@ mod tests {
         let sizes = |wanted: &Digest| {
             (1..4_u8).find(|number| digest(*number) == *wanted).map(|size| u64::from(size) * 10)
         };
-        let (upstreams, linked) = count(belongings, sizes);
+        let (upstreams, linked) = count("default", belongings, sizes);
         let told: Vec<_> = upstreams.iter().map(|of| (of.upstream.as_str(), of.files, of.bytes)).collect();
         assert_eq!(told, [("a.example", 3, 60), ("b.example", 1, 20)]);
         let repositories: Vec<_> =

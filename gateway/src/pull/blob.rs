@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cache::{BoxError, FillError, Filling, Origin, ReadError, pass_through};
@@ -19,6 +20,9 @@ use crate::place::Place;
 use crate::reply::{Body, entity_tag, header_value, stream, whole};
 use crate::verdicts::Source;
 
+/// How long a blob waits until it may arrive, where too many of the same tenant's arrive already.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 impl PullDoor {
     pub(super) async fn blob(
         &self,
@@ -28,7 +32,8 @@ impl PullDoor {
         // From before the gate looks: what is revoked meanwhile is seen by the gate or heard of here.
         let mut revocations = self.revocations.clone();
         revocations.mark_unchanged();
-        let (permit, size) = self.gate.blob(&pull.place, digest).await?;
+        let (permit, size, parent) = self.gate.blob(&pull.place, digest).await?;
+        self.confirm(pull, parent).await?;
         let signature = match permit.ground() {
             Ground::Artefact => Some(self.signature(pull, digest, size).await?),
             Ground::Judged(_) | Ground::Descent(_) | Ground::ReferrersList => None,
@@ -156,10 +161,16 @@ impl PullDoor {
 
 /// Has a blob fetched from its place, unless it is here or on its way.
 pub(super) fn fill(content: &Content, place: &Place, digest: Digest, size: u64) -> Filling {
-    let place = place.clone();
+    let (place, arriving) = (place.clone(), content.arriving().clone());
     content.blobs().fill(digest, size, move || async move {
+        let turn = tokio::time::timeout(PATIENCE, arriving.acquire_owned()).await;
+        let turn = turn.map_err(|_| FetchError::TooManyRequests { retry_after: None })?;
         let body = place.upstream.blob(&place.name.repository, &digest).await?;
-        Ok::<_, FetchError>(body.stream)
+        // It has its turn until the last of it is read.
+        Ok::<_, FetchError>(body.stream.map(move |piece| {
+            let _turn = &turn;
+            piece
+        }))
     })
 }
 

@@ -144,19 +144,19 @@ impl Gate {
         Err(Refusal::Denied(ruling))
     }
 
-    /// Whether a blob may be sent, and how large the manifest that opens it says that it is.
+    /// Whether a blob may be sent, how large the manifest that opens it says that it is, and which that is.
     ///
     /// An image that opens it goes before an artefact that does, since the parts of an artefact are sent under conditions:
     /// somebody who can push must not be able to put those on the layers of others.
-    pub(crate) async fn blob(&self, place: &Place, digest: Digest) -> Result<(Permit, u64), Refusal> {
+    pub(crate) async fn blob(&self, place: &Place, digest: Digest) -> Result<(Permit, u64, Digest), Refusal> {
         let (mut artefact, mut undecided) = (None, None);
         for effort in [Effort::Memory, Effort::Full, Effort::Fleet] {
             for parent in self.parents(place, digest, effort).await {
                 match self.opens_child(place, parent, digest, effort).await {
                     Ok(Some((permit, size))) if matches!(permit.ground, Ground::Artefact) => {
-                        artefact.get_or_insert((permit, size));
+                        artefact.get_or_insert((permit, size, parent));
                     }
-                    Ok(Some(opened)) => return Ok(opened),
+                    Ok(Some((permit, size))) => return Ok((permit, size, parent)),
                     Ok(None) => {}
                     Err(error) => undecided = Some(error),
                 }

@@ -119,9 +119,13 @@ impl Refusal {
         }
     }
 
-    /// The response that says so, the same for HEAD and GET but for the body that HEAD cannot have.
-    pub(crate) fn respond(&self, decision: Decision) -> Response<Body> {
-        let answer = self.answer();
+    /// The response that says so, the same for HEAD and GET but for the body that HEAD cannot have. Whoever is denied
+    /// something by policies is told this besides.
+    pub(crate) fn respond(&self, decision: Decision, told: Option<&str>) -> Response<Body> {
+        let mut answer = self.answer();
+        if let (Self::Denied(_), Some(told)) = (self, told) {
+            answer.message = format!("{}; {told}", answer.message);
+        }
         let detail = answer.detail.map(|mut detail| {
             detail["decision"] = decision.to_string().into();
             detail

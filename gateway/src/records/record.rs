@@ -14,6 +14,8 @@ use crate::verdicts::{Hearing, Ruling};
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) id: Decision,
+    /// Whose it is, where tenants are told apart.
+    pub(crate) tenant: Option<&'static str>,
     pub(crate) at: SystemTime,
     pub(crate) took: Duration,
     pub(crate) asked: Asked,

@@ -35,6 +35,7 @@ fn review(id: &Decisions, namespace: &str, name: &str, outcome: Outcome) -> Reco
         generate_name: if name.ends_with('-') { name.into() } else { "".into() },
     };
     Record {
+        tenant: None,
         id: id.next(),
         at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
         took: Duration::from_millis(1),

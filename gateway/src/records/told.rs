@@ -27,6 +27,9 @@ pub(crate) fn told(record: &Record) -> Value {
         "microseconds": microseconds(record.took),
         "images": record.images.iter().map(image).collect::<Vec<_>>(),
     });
+    if let Some(tenant) = record.tenant {
+        told["tenant"] = tenant.into();
+    }
     if record.observed {
         told["observed"] = true.into();
     }

@@ -30,5 +30,6 @@ mod remote;
 mod revoked;
 mod stage;
 mod tags;
+mod tenants;
 mod traces;
 mod trust;

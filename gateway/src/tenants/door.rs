@@ -1,0 +1,254 @@
+//! The doors, in front of those of each tenant: who is it, may it ask more, and where is it answered.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use metrics::counter;
+use oci::{ErrorBody, ErrorCode};
+use serde_json::{Value, json};
+use tracing::Instrument as _;
+
+use super::known::{Recognised, Stranger};
+use super::signs::Signs;
+use super::{Apart, Tenant, Tenants};
+use crate::admission::about;
+use crate::config::PathPrefix;
+use crate::reply::{Body, header_value, whole};
+
+/// The most bytes of a review that are read before it is known whose it is: as many as the door behind would read on for.
+const REVIEW: usize = 32 * 1024 * 1024;
+
+/// How long a review may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+impl Tenants {
+    /// Answers at the pull door.
+    pub(crate) async fn pull<B>(&self, request: Request<B>) -> Response<Body> {
+        let Some(apart) = &self.apart else {
+            return self.everybody.pull.answer(&request).await;
+        };
+        let recognised = apart.known.load().of_caller(&Signs::of(&request));
+        let Recognised { tenant, prefix } = match recognised {
+            Ok(recognised) => recognised,
+            Err(stranger) => return turned_away(&request, stranger),
+        };
+        let span = tracing::info_span!("tenant", name = tenant.name().name());
+        self.pull_of(apart, &tenant, prefix.as_ref(), request).instrument(span).await
+    }
+
+    async fn pull_of<B>(
+        &self,
+        apart: &Apart,
+        tenant: &Tenant,
+        prefix: Option<&PathPrefix>,
+        mut request: Request<B>,
+    ) -> Response<Body> {
+        let name = tenant.name().name();
+        let counts = apart.live.counts_of(name);
+        let served = match self.served(tenant).await {
+            Ok(served) => served,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "nothing answers for this tenant");
+                return refused(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    ErrorCode::Unavailable,
+                    "internal",
+                    "the gateway failed",
+                );
+            }
+        };
+        if let Err(wait) = served.pulls.take() {
+            counts.limited();
+            counter!("countersign_tenant_over_quota_total", "tenant" => tenant.label(), "door" => "pull")
+                .increment(1);
+            let mut answer = refused(
+                StatusCode::TOO_MANY_REQUESTS,
+                ErrorCode::TooManyRequests,
+                "quota",
+                "more requests a second than this tenant may make",
+            );
+            answer.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+            return answer;
+        }
+        if let Some(prefix) = prefix
+            && !strip(prefix, &mut request)
+        {
+            return refused(
+                StatusCode::NOT_FOUND,
+                ErrorCode::NameUnknown,
+                "unknown-registry",
+                "no such repository",
+            );
+        }
+        let mut answer = served.pull.answer(&request).await;
+        if let Some(prefix) = prefix {
+            lead_back(prefix, &mut answer);
+        }
+        counts.pulled(answer.status());
+        let status = answer.status().as_str().to_owned();
+        counter!("countersign_tenant_pulls_total", "tenant" => tenant.label(), "status" => status)
+            .increment(1);
+        answer
+    }
+
+    /// Answers at the admission door.
+    pub(crate) async fn review<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
+    {
+        let concerns_images = matches!(request.uri().path(), "/admission/mutate" | "/admission/validate");
+        let Some(apart) = self.apart.as_ref().filter(|_| concerns_images && request.method() == Method::POST)
+        else {
+            return self.everybody.admission.answer(request).await;
+        };
+        let (parts, body) = request.into_parts();
+        let body = match tokio::time::timeout(ARRIVAL, Limited::new(body, REVIEW).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) | Err(_) => {
+                return crate::reply::text(StatusCode::BAD_REQUEST, "the review did not arrive whole");
+            }
+        };
+        let again = |body: Bytes| Request::from_parts(parts, Full::new(body));
+        // What is no review is answered as such by whoever is asked.
+        let Some((uid, namespace)) = about(&body) else {
+            return self.everybody.admission.answer(again(body)).await;
+        };
+        let Some(tenant) = apart.known.load().of_namespace(namespace.as_deref()) else {
+            counter!("countersign_strangers_total", "door" => "admission", "reason" => "unknown")
+                .increment(1);
+            let namespace = namespace.as_deref().unwrap_or_default();
+            tracing::warn!(namespace, uid, "a review is of no tenant");
+            return denied(&uid, 403, &format!("namespace {namespace:?} is of no tenant of this gateway"));
+        };
+        let span = tracing::info_span!("tenant", name = tenant.name().name());
+        self.review_of(apart, &tenant, &uid, again(body.clone())).instrument(span).await
+    }
+
+    async fn review_of(
+        &self,
+        apart: &Apart,
+        tenant: &Tenant,
+        uid: &str,
+        request: Request<Full<Bytes>>,
+    ) -> Response<Body> {
+        let counts = apart.live.counts_of(tenant.name().name());
+        let served = match self.served(tenant).await {
+            Ok(served) => served,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "nothing answers for this tenant");
+                return denied(uid, 503, "the gateway failed");
+            }
+        };
+        if served.reviews.take().is_err() {
+            counts.limited();
+            counter!("countersign_tenant_over_quota_total", "tenant" => tenant.label(), "door" => "admission")
+                .increment(1);
+            return denied(uid, 429, "more requests a second than this tenant may make");
+        }
+        let answer = served.admission.answer(request).await;
+        let (answer, allowed) = told(answer, served.told.as_deref()).await;
+        counts.reviewed(allowed);
+        let allowed = if allowed { "true" } else { "false" };
+        counter!("countersign_tenant_reviews_total", "tenant" => tenant.label(), "allowed" => allowed)
+            .increment(1);
+        answer
+    }
+}
+
+/// Takes a prefix off the path. Where nothing is left that a door could be asked for, it was none.
+fn strip<B>(prefix: &PathPrefix, request: &mut Request<B>) -> bool {
+    let uri = request.uri();
+    let Some(rest) = uri.path().strip_prefix("/v2/").and_then(|repository| prefix.strip(repository)) else {
+        return false;
+    };
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut parts = uri.clone().into_parts();
+    let Ok(path) = format!("/v2/{rest}{query}").parse() else { return false };
+    parts.path_and_query = Some(path);
+    let Ok(uri) = Uri::from_parts(parts) else { return false };
+    *request.uri_mut() = uri;
+    true
+}
+
+/// Puts it before where the next page of a list is.
+fn lead_back(prefix: &PathPrefix, answer: &mut Response<Body>) {
+    let next = answer.headers().get(header::LINK).and_then(|link| link.to_str().ok());
+    if let Some(rest) = next.and_then(|link| link.strip_prefix("</v2/")) {
+        let link = header_value(&format!("</v2/{prefix}/{rest}"));
+        answer.headers_mut().insert(header::LINK, link);
+    }
+}
+
+/// Tells whoever is denied what this tenant's people are told besides. Also whether it was allowed.
+async fn told(answer: Response<Body>, told: Option<&str>) -> (Response<Body>, bool) {
+    let (parts, body) = answer.into_parts();
+    // It is ours, and in memory.
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let mut review: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let allowed = review["response"]["allowed"] == true;
+    let message = review["response"]["status"]["message"].as_str();
+    let body = match (told, message) {
+        (Some(told), Some(message)) if !allowed => {
+            review["response"]["status"]["message"] = format!("{message}\n{told}").into();
+            serde_json::to_vec(&review).map(Bytes::from).unwrap_or(body)
+        }
+        _ => body,
+    };
+    (Response::from_parts(parts, whole(body)), allowed)
+}
+
+/// The answer to whoever is of no tenant. It does not say whom their signs are of.
+fn turned_away<B>(request: &Request<B>, stranger: Stranger) -> Response<Body> {
+    let (reason, may_log_in, message) = match stranger {
+        Stranger::Unknown { may_log_in } => {
+            ("unknown-tenant", may_log_in, "whoever sends this request is of no tenant of this gateway")
+        }
+        Stranger::Unproven { may_log_in, .. } => {
+            ("unproven-tenant", may_log_in, "this request does not show all that its tenant is told by")
+        }
+        Stranger::Contradiction(..) => {
+            ("contradicting-tenants", false, "what this request shows is of different tenants")
+        }
+    };
+    counter!("countersign_strangers_total", "door" => "pull", "reason" => reason).increment(1);
+    tracing::warn!(method = %request.method(), path = request.uri().path(), ?stranger, reason, "a pull is of no tenant");
+    if !may_log_in {
+        return refused(StatusCode::FORBIDDEN, ErrorCode::Denied, reason, message);
+    }
+    let mut answer = refused(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, reason, message);
+    let challenge = HeaderValue::from_static("Basic realm=\"countersign\"");
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    answer
+}
+
+fn refused(status: StatusCode, code: ErrorCode, reason: &'static str, message: &str) -> Response<Body> {
+    let body = serde_json::to_vec(&ErrorBody::<Value>::new(code, message, None)).unwrap_or_default();
+    let mut answer = Response::new(whole(body));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("countersign-reason", HeaderValue::from_static(reason));
+    answer
+}
+
+fn denied(uid: &str, code: u16, message: &str) -> Response<Body> {
+    let reason = match code {
+        429 => "TooManyRequests",
+        503 => "ServiceUnavailable",
+        _ => "Forbidden",
+    };
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {
+            "uid": uid,
+            "allowed": false,
+            "status": {"status": "Failure", "reason": reason, "code": code, "message": message},
+        },
+    });
+    let mut answer = Response::new(whole(review.to_string()));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}

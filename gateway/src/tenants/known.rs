@@ -1,0 +1,227 @@
+//! Who is known, and by what: recognition, which alone makes a [`Tenant`].
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use cache::Domain;
+
+use super::network::Network;
+use super::signs::{Fingerprint, Signs};
+use super::{LABELS, Tenant};
+use crate::config::{self, Caller, CallerCredential, Certificate, PathPrefix, short_secret};
+use crate::hostname::Hostname;
+
+/// Which place a tenant has among all.
+type At = usize;
+
+/// Every tenant, and every sign of one.
+pub(super) struct Known {
+    tenants: Vec<Tenant>,
+    by_name: BTreeMap<&'static str, At>,
+    namespaces: HashMap<String, At>,
+    hostnames: HashMap<Hostname, At>,
+    /// By their first parts.
+    prefixes: HashMap<String, Vec<(PathPrefix, At)>>,
+    certificates: HashMap<Certificate, At>,
+    credentials: HashMap<Fingerprint, (At, CallerCredential)>,
+    networks: Vec<(Network, At)>,
+    /// Whoever shows no sign of any tenant.
+    default: Option<At>,
+}
+
+/// A tenant, and what its repositories begin with in this request.
+#[derive(Debug)]
+pub(super) struct Recognised {
+    pub(super) tenant: Tenant,
+    pub(super) prefix: Option<PathPrefix>,
+}
+
+/// Why a request is nobody's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stranger {
+    /// It shows no sign of any tenant.
+    Unknown {
+        /// Whether it could be told by what it logs in with.
+        may_log_in: bool,
+    },
+    /// It shows a sign of one tenant, and not all that this one is told by.
+    Unproven { tenant: Domain, may_log_in: bool },
+    /// Its signs are of different tenants.
+    Contradiction(Domain, Domain),
+}
+
+impl Known {
+    /// Everybody, with what they log in with read from its files.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or two tenants that log in with the same.
+    pub(super) fn new(tenants: &[config::Tenant]) -> anyhow::Result<Self> {
+        let mut known = Self {
+            tenants: Vec::with_capacity(tenants.len()),
+            by_name: BTreeMap::new(),
+            namespaces: HashMap::new(),
+            hostnames: HashMap::new(),
+            prefixes: HashMap::new(),
+            certificates: HashMap::new(),
+            credentials: HashMap::new(),
+            networks: Vec::new(),
+            default: tenants.iter().position(|tenant| tenant.name == Domain::default()),
+        };
+        for (at, tenant) in tenants.iter().enumerate() {
+            known.by_name.insert(tenant.name.name(), at);
+            known.namespaces.extend(tenant.namespaces.iter().map(|name| (name.clone(), at)));
+            for (index, caller) in tenant.callers.iter().enumerate() {
+                let added = known.add(at, caller);
+                added.with_context(|| format!("tenants[{at}].callers[{index}].credentials"))?;
+            }
+            let label = if at < LABELS { tenant.name.name() } else { "other" };
+            known.tenants.push(Tenant { settings: Arc::new(tenant.clone()), label });
+        }
+        Ok(known)
+    }
+
+    fn add(&mut self, at: At, caller: &Caller) -> anyhow::Result<()> {
+        self.hostnames.extend(caller.hostnames.iter().map(|name| (name.clone(), at)));
+        self.certificates.extend(caller.certificates.iter().map(|name| (name.clone(), at)));
+        self.networks.extend(caller.addresses.iter().map(|network| (*network, at)));
+        for prefix in &caller.path_prefixes {
+            self.prefixes.entry(prefix.first().to_owned()).or_default().push((prefix.clone(), at));
+        }
+        for credential in &caller.credentials {
+            let before = self.credentials.insert(read(credential)?, (at, credential.clone()));
+            if before.is_some_and(|(other, _)| other != at) {
+                bail!("another tenant logs in with the same");
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<Tenant> {
+        self.tenants.get(*self.by_name.get(name)?).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Tenant> {
+        self.by_name.values().filter_map(|at| self.tenants.get(*at).cloned()).collect()
+    }
+
+    /// Whose objects are in a namespace.
+    pub(super) fn of_namespace(&self, namespace: Option<&str>) -> Option<Tenant> {
+        let named = namespace.and_then(|namespace| self.namespaces.get(namespace));
+        self.tenants.get(*named.or(self.default.as_ref())?).cloned()
+    }
+
+    /// Who sends a request. Every sign that it shows has to be of the same tenant, and all that an entry of this one's
+    /// callers names have to be there.
+    pub(super) fn of_caller(&self, signs: &Signs) -> Result<Recognised, Stranger> {
+        let prefix = self.prefix(signs);
+        let credential = signs.credential.and_then(|shown| self.credentials.get(&shown));
+        let by_network = signs.address.into_iter().flat_map(|address| self.of_address(address));
+        let of = signs
+            .hostnames
+            .iter()
+            .filter_map(|name| self.hostnames.get(name).copied())
+            .chain(prefix.map(|(_, at)| *at))
+            .chain(signs.certificates.iter().filter_map(|name| self.certificates.get(name).copied()))
+            .chain(credential.map(|(at, _)| *at))
+            .chain(by_network);
+        let mut one: Option<At> = None;
+        for at in of {
+            match one {
+                Some(before) if before != at => {
+                    return Err(Stranger::Contradiction(self.name(before), self.name(at)));
+                }
+                _ => one = Some(at),
+            }
+        }
+        let Some(tenant) = one.or(self.default).and_then(|at| self.tenants.get(at)) else {
+            return Err(Stranger::Unknown { may_log_in: !self.credentials.is_empty() });
+        };
+        let recognised =
+            Recognised { tenant: tenant.clone(), prefix: prefix.map(|(prefix, _)| prefix.clone()) };
+        let shown = Shown {
+            signs,
+            prefix: prefix.map(|(prefix, _)| prefix),
+            credential: credential.map(|(_, it)| it),
+        };
+        // Whoever shows no sign is of the default tenant without one.
+        if one.is_none() || tenant.settings().callers.iter().any(|caller| shown.all_of(caller)) {
+            return Ok(recognised);
+        }
+        let may_log_in = tenant.settings().callers.iter().any(|caller| !caller.credentials.is_empty());
+        Err(Stranger::Unproven { tenant: tenant.name(), may_log_in })
+    }
+
+    fn prefix(&self, signs: &Signs) -> Option<&(PathPrefix, At)> {
+        let repository = signs.repository.as_deref()?;
+        let of_first = self.prefixes.get(repository.split('/').next()?)?;
+        // Of one tenant's that contain one another the longest is meant.
+        let all = of_first.iter().filter_map(|entry| Some((entry, entry.0.strip(repository)?.len())));
+        all.min_by_key(|(_, rest)| *rest).map(|(entry, _)| entry)
+    }
+
+    fn of_address(&self, address: IpAddr) -> impl Iterator<Item = At> {
+        self.networks.iter().filter(move |(network, _)| network.contains(address)).map(|(_, at)| *at)
+    }
+
+    fn name(&self, at: At) -> Domain {
+        self.tenants.get(at).map(Tenant::name).unwrap_or_default()
+    }
+}
+
+/// What a request shows, resolved.
+struct Shown<'a> {
+    signs: &'a Signs,
+    prefix: Option<&'a PathPrefix>,
+    credential: Option<&'a CallerCredential>,
+}
+
+impl Shown<'_> {
+    /// Whether one of each kind is shown that an entry names.
+    fn all_of(&self, caller: &Caller) -> bool {
+        let signs = self.signs;
+        let called: HashSet<&Hostname> = signs.hostnames.iter().collect();
+        (caller.hostnames.is_empty() || caller.hostnames.iter().any(|name| called.contains(name)))
+            && (caller.path_prefixes.is_empty()
+                || self.prefix.is_some_and(|prefix| caller.path_prefixes.contains(prefix)))
+            && (caller.certificates.is_empty()
+                || signs.certificates.iter().any(|name| caller.certificates.contains(name)))
+            && (caller.credentials.is_empty()
+                || self.credential.is_some_and(|credential| caller.credentials.contains(credential)))
+            && (caller.addresses.is_empty()
+                || signs
+                    .address
+                    .is_some_and(|address| caller.addresses.iter().any(|network| network.contains(address))))
+    }
+}
+
+/// How short a secret may be that a caller logs in with.
+const SHORTEST: usize = 8;
+
+fn read(credential: &CallerCredential) -> anyhow::Result<Fingerprint> {
+    let secret = |path: &std::path::Path| {
+        let secret = short_secret(path).with_context(|| path.display().to_string())?;
+        if secret.is_empty() {
+            bail!("{}: is empty", path.display());
+        }
+        Ok(secret)
+    };
+    let long = |path: &std::path::Path| {
+        let secret = secret(path)?;
+        if secret.len() < SHORTEST {
+            bail!("{}: has fewer than {SHORTEST} characters", path.display());
+        }
+        Ok(secret)
+    };
+    match credential {
+        CallerCredential::Basic { username, password } => {
+            let username = secret(username)?;
+            if username.contains(':') {
+                bail!("a user name has no colon");
+            }
+            Ok(Fingerprint::basic(&username, &long(password)?))
+        }
+        CallerCredential::Bearer { token } => Ok(Fingerprint::bearer(&long(token)?)),
+    }
+}
