@@ -110,7 +110,12 @@ impl Blobs {
 
     /// The same content with fills of its own: nobody joins one of the others.
     pub(crate) fn apart(&self) -> Arc<Self> {
-        Arc::new(Self { store: self.store.clone(), aside: self.aside.clone(), bucket: self.bucket.clone(), fills: Mutex::default() })
+        Arc::new(Self {
+            store: self.store.clone(),
+            aside: self.aside.clone(),
+            bucket: self.bucket.clone(),
+            fills: Mutex::default(),
+        })
     }
 
     /// How many bytes are kept.

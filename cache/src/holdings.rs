@@ -13,7 +13,9 @@ use tokio::task::JoinSet;
 use crate::filling::Origin;
 use crate::lock::lock;
 use crate::shared::Forgets;
-use crate::{Beginning, Blob, BlobStats, Blobs, BoxError, Bucket, Filling, Index, Limits, Memo, Part, Shared};
+use crate::{
+    Beginning, Blob, BlobStats, Blobs, BoxError, Bucket, Filling, Index, Limits, Memo, Part, Shared,
+};
 
 /// Content as one domain has it.
 ///

@@ -67,12 +67,17 @@ fn names(certificate: &CertificateDer<'_>) -> Vec<Named> {
 }
 
 fn text(value: &Any) -> Option<String> {
-    match value.tag() {
-        Tag::Utf8String => printable(value.decode_as::<Utf8StringRef<'_>>().ok()?.as_str()),
-        Tag::PrintableString => printable(value.decode_as::<PrintableStringRef<'_>>().ok()?.as_str()),
-        Tag::Ia5String => printable(value.decode_as::<Ia5StringRef<'_>>().ok()?.as_str()),
-        _ => None,
+    let tag = value.tag();
+    if tag == Tag::Utf8String {
+        return printable(value.decode_as::<Utf8StringRef<'_>>().ok()?.as_str());
     }
+    if tag == Tag::PrintableString {
+        return printable(value.decode_as::<PrintableStringRef<'_>>().ok()?.as_str());
+    }
+    if tag == Tag::Ia5String {
+        return printable(value.decode_as::<Ia5StringRef<'_>>().ok()?.as_str());
+    }
+    None
 }
 
 /// A name of printable ASCII, which alone a configuration can have: nothing that only looks like another, or is cut off by

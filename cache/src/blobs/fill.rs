@@ -66,7 +66,7 @@ impl Fill {
         Source::Error: Into<BoxError> + Send,
         Error: Into<BoxError> + Send,
     {
-        let fill = if disk { self.from_disk().await } else { Some(self) };
+        let fill = if disk { self.ending_on_disk().await } else { Some(self) };
         let Some(fill) = fill else { return };
         let Some((fill, temporary)) = fill.with_room().await else { return };
         let (pieces, landing) = mpsc::channel(WAITING);
@@ -96,7 +96,7 @@ impl Fill {
 
     /// Ends with what is on disk, which is hashed where this process did not yet. Gives itself back where there is
     /// nothing, or where it turned out to be something else before anybody was given any of it.
-    async fn from_disk(self) -> Option<Self> {
+    async fn ending_on_disk(self) -> Option<Self> {
         // An earlier fill may have ended between the caller's look and its call.
         match self.blobs.store.find(&self.digest) {
             Some(Kept::Hashed(blob)) => {

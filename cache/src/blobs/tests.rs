@@ -29,6 +29,16 @@ async fn collect(stream: impl Stream<Item = Result<Bytes, ReadError>>) -> Result
     stream.try_fold(Vec::new(), |all, bytes| async move { Ok([&all[..], &bytes].concat()) }).await
 }
 
+/// The directory opened anew, once the last fill has let go of it, which ends a moment after whoever waits for it hears so.
+async fn reopened(blobs: Arc<Blobs>, directory: &Path) -> Arc<Blobs> {
+    let gone = Arc::downgrade(&blobs);
+    drop(blobs);
+    while gone.strong_count() > 0 {
+        tokio::task::yield_now().await;
+    }
+    Blobs::open(directory, None).unwrap()
+}
+
 /// Every file but the lock.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -197,8 +197,8 @@ mod tests {
         assert!(access.check(Via::Address, &right).is_err());
         for wrong in [format!("anybody:{TOKEN}x"), TOKEN.to_owned(), format!("{TOKEN}:"), String::new()] {
             let refused = access.check_reader(Via::Address, &headers(&wrong)).unwrap_err();
-            let challenges = refused.headers().get_all(header::WWW_AUTHENTICATE).iter();
-            assert!(challenges.last().unwrap().to_str().unwrap().starts_with("Basic"), "{wrong}");
+            let mut challenges = refused.headers().get_all(header::WWW_AUTHENTICATE).iter();
+            assert!(challenges.next_back().unwrap().to_str().unwrap().starts_with("Basic"), "{wrong}");
         }
     }
 

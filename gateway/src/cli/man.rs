@@ -58,11 +58,11 @@ mod tests {
     #[test]
     fn every_command_has_a_page_that_says_what_it_does_and_takes() {
         let directory = tempfile::tempdir().unwrap();
-        let output = Some(directory.path().join("man1"));
-        assert_eq!(man(&Man { output: output.clone() }, Arguments::command()).unwrap(), Answer::Yes);
+        let output = directory.path().join("man1");
+        assert_eq!(man(&Man { output: Some(output.clone()) }, Arguments::command()).unwrap(), Answer::Yes);
         let mut command = Arguments::command();
         command.build();
-        let pages = pages(&command, "countersign", &output.unwrap());
+        let pages = pages(&command, "countersign", &output);
         assert!(pages > 15, "{pages}");
     }
 

@@ -76,8 +76,7 @@ async fn what_another_process_left_is_hashed_before_it_is_believed() {
         let (digest, size) = (Digest::of(&bytes), size as u64);
         let blobs = Blobs::open(directory.path(), None).unwrap();
         fill_with(&blobs, digest, size, &bytes).settled().await.unwrap();
-        drop(blobs);
-        let blobs = Blobs::open(directory.path(), None).unwrap();
+        let blobs = reopened(blobs, directory.path()).await;
         assert!(blobs.find(&digest).await.is_none());
         let filling = fill_with(&blobs, digest, size, b"never asked");
         assert_eq!(filling.origin(), Origin::Kept);
@@ -100,10 +99,9 @@ async fn what_changed_while_nobody_looked_is_fetched_again() {
     let digest = Digest::of(&bytes);
     let blobs = Blobs::open(directory.path(), None).unwrap();
     fill_with(&blobs, digest, 1000, &bytes).settled().await.unwrap();
-    drop(blobs);
     change(&files(directory.path())[0]);
 
-    let blobs = Blobs::open(directory.path(), None).unwrap();
+    let blobs = reopened(blobs, directory.path()).await;
     let filling = fill_with(&blobs, digest, 1000, &bytes);
     assert_eq!(collect(filling.clone().read(0..1000)).await.unwrap(), bytes);
     filling.settled().await.unwrap();

@@ -86,17 +86,9 @@ impl Objects {
 }
 
 /// A list is what is in it; lists are in no list.
-fn unpack(document: Value, objects: &mut Vec<Object>) -> anyhow::Result<()> {
-    let items = match document {
-        Value::Object(mut map) if map.get("items").is_some_and(Value::is_array) => {
-            match map.remove("items") {
-                Some(Value::Array(items)) => items,
-                Some(other) => vec![other],
-                None => Vec::new(),
-            }
-        }
-        other => vec![other],
-    };
+fn unpack(mut document: Value, objects: &mut Vec<Object>) -> anyhow::Result<()> {
+    let listed = document.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
+    let items = listed.unwrap_or_else(|| vec![document]);
     for item in items {
         objects.push(
             Object::of(item)

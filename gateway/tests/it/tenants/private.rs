@@ -7,6 +7,9 @@ use testkit::registry::Fault;
 use super::{Two, nightly, of, pull, pull_with, user_of};
 use crate::stage::{Gateway, HOST, Reply, release};
 
+/// A method, a path and headers.
+type Question = (&'static str, String, Vec<(&'static str, String)>);
+
 /// A private image of `a` that both tenants' policies allow, and every question that could be asked about it.
 struct Private {
     two: Two,
@@ -27,7 +30,7 @@ impl Private {
         Self { layer: Digest::of(layer), bytes: layer.len(), digest, two }
     }
 
-    fn questions(&self) -> Vec<(&'static str, String, Vec<(&'static str, String)>)> {
+    fn questions(&self) -> Vec<Question> {
         let (digest, layer) = (&self.digest, &self.layer);
         let private = |what: String| of("acme/private-a", &what);
         let mut all = vec![

@@ -7,6 +7,9 @@ use serde_json::json;
 use super::{Two, admit, of, pull, refused};
 use crate::stage::{HOST, Reply, Stage, release};
 
+/// Who is told, by which path and headers.
+type Case<'a> = (&'a str, String, Vec<(&'a str, &'a str)>);
+
 fn basic(text: &str) -> String {
     format!("Basic {}", STANDARD.encode(text))
 }
@@ -31,7 +34,7 @@ async fn told_apart(two: &Two) -> crate::stage::Gateway {
             "logged-in",
             &format!("credentials: [{{usernameFile: {directory}/user, passwordFile: {directory}/password}}]"),
         ),
-        tenant("both", &format!("hostnames: [both.example], pathPrefixes: [both]")),
+        tenant("both", "hostnames: [both.example], pathPrefixes: [both]"),
         tenant("far-away", "addresses: [192.0.2.0/24]"),
     ])
     .await
@@ -58,7 +61,7 @@ async fn a_caller_is_the_tenant_that_its_signs_are_of_and_no_trick_makes_it_anot
     let named = ("host", "named.example");
     let ns = format!("/v2/other/app/manifests/{digest}?ns={HOST}");
     let ns_below = format!("/v2/team/prefixed/other/app/manifests/{digest}?ns={HOST}");
-    let cases: Vec<(&str, String, Vec<(&str, &str)>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("named", path.clone(), vec![named]),
         ("named", ns.clone(), vec![named]),
         ("named", path.clone(), vec![("host", "NAMED.example.:5000")]),
@@ -332,7 +335,7 @@ async fn what_is_not_a_tenants_to_say_is_refused_at_start_and_denies_where_it_co
             gateway::config::load(Some(&two.stage.configuration(&keys)), std::iter::empty()).unwrap();
         let error = format!("{:#}", gateway::app::App::start(config).await.err().unwrap());
         assert!(
-            error.contains(&format!("tenant a: ")) && error.contains(&format!("a {kind} in the policies")),
+            error.contains("tenant a: ") && error.contains(&format!("a {kind} in the policies")),
             "{error}"
         );
     }
