@@ -37,6 +37,22 @@ fn group_version_and_resource_must_all_be_those_of_the_object() {
 }
 
 #[test]
+fn an_entry_that_selects_nothing_is_warned_of() {
+    for (entry, missing) in [
+        ("{version: v1, resource: pods}", None),
+        ("{version: v1}", Some("m.resource")),
+        ("{resource: pods}", Some("m.version")),
+        ("{group: batch}", Some("m.resource")),
+    ] {
+        let mut report = Report::default();
+        let node = node::documents(entry).unwrap().remove(0);
+        MatchResource::read(&Object::of(&node, "m".into(), &mut report).unwrap(), &mut report);
+        let warned = report.warnings.first().map(|warning| warning.split(':').next().unwrap());
+        assert_eq!(warned, missing, "{entry}");
+    }
+}
+
+#[test]
 fn a_selector_reads_the_labels_of_the_object_itself() {
     let pod = object("", "v1", "Pod", &json!({"app": "web", "tier": "front"}));
     let bare = object("", "v1", "Pod", &serde_json::Value::Null);
