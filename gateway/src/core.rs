@@ -1,6 +1,6 @@
 //! What answers questions: the parts of one tenant, put together over what all tenants stand on.
 //!
-//! Nothing in here has a tenant as a parameter. Every part is made of one [`Foundation`]'s tables, bytes and share, which
+//! Nothing in here has a tenant as a parameter. Every part is made of one `Foundation`'s tables, bytes and share, which
 //! are that tenant's from the beginning.
 
 use std::path::PathBuf;
