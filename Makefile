@@ -2,7 +2,7 @@
 CARGO ?= cargo
 
 
-.PHONY: help run demo test check unit load bench fuzz mutants chart image newcomer deny clean
+.PHONY: help run demo test check unit load bench fuzz mutants chart page image newcomer deny clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ chart: ## Check what the Helm chart renders, that its alerts fire, and what a re
 
 newcomer: ## Do what README says, as it is printed, in an empty clone.
 	scripts/newcomer
+
+page: ## Look at the page of a gateway at work, in a headless browser.
+	scripts/page
 
 image: ## Make the container image of the last commit, and start it.
 	scripts/image --check

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
@@ -74,28 +76,36 @@ impl Client {
         Ok(Given { allowed: true, took: began.elapsed(), source, why: Vec::new() })
     }
 
-    /// Asks about a Pod, as the API server does.
+    /// Asks about a Pod as the API server does: first whether to change it, and then about what it has become.
     pub(crate) async fn review(&self, image: &str) -> anyhow::Result<Given> {
         let began = Instant::now();
-        let uri = format!("https://localhost:{}/admission/validate?timeout=10s", self.admission.port());
+        let mut response = self.ask("mutate", image).await?;
+        if response["allowed"] == true {
+            let pinned = pinned(&response)?.unwrap_or_else(|| image.to_owned());
+            response = self.ask("validate", &pinned).await?;
+        }
+        let said = response["status"]["message"].as_str().into_iter().flat_map(lines);
+        let warned = response["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let warned = warned.flat_map(lines).map(|line| format!("warning: {line}"));
+        Ok(Given {
+            allowed: response["allowed"].as_bool().unwrap_or_default(),
+            took: began.elapsed(),
+            source: String::new(),
+            why: said.chain(warned).collect(),
+        })
+    }
+
+    /// The response to a review of a Pod with this image.
+    async fn ask(&self, act: &str, image: &str) -> anyhow::Result<Value> {
+        let uri = format!("https://localhost:{}/admission/{act}?timeout=10s", self.admission.port());
         let request = Request::builder()
             .method(Method::POST)
             .uri(uri)
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::from(review_of(image).to_string()))?;
         let body = self.http.request(request).await?.into_body().collect().await?.to_bytes();
-        let took = began.elapsed();
-        let answer: Value = serde_json::from_slice(&body)?;
-        let response = &answer["response"];
-        let said = response["status"]["message"].as_str().into_iter().flat_map(lines);
-        let warned = response["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let warned = warned.flat_map(lines).map(|line| format!("warning: {line}"));
-        Ok(Given {
-            allowed: response["allowed"].as_bool().unwrap_or_default(),
-            took,
-            source: String::new(),
-            why: said.chain(warned).collect(),
-        })
+        let mut answer: Value = serde_json::from_slice(&body)?;
+        Ok(answer["response"].take())
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<(StatusCode, HeaderMap, Bytes)> {
@@ -104,6 +114,16 @@ impl Client {
         let (head, body) = self.http.request(request).await?.into_parts();
         Ok((head.status, head.headers, body.collect().await?.to_bytes()))
     }
+}
+
+/// The image that a response puts in the place of the one that was asked about.
+fn pinned(response: &Value) -> anyhow::Result<Option<String>> {
+    let Some(patch) = response["patch"].as_str() else { return Ok(None) };
+    let operations: Vec<Value> = serde_json::from_slice(&STANDARD.decode(patch)?)?;
+    let image = operations
+        .iter()
+        .find(|operation| operation["op"] == "replace" && operation["path"] == "/spec/containers/0/image");
+    Ok(image.and_then(|operation| operation["value"].as_str()).map(str::to_owned))
 }
 
 fn text(headers: &HeaderMap, name: &str) -> String {
