@@ -11,7 +11,7 @@ use testkit::image::{Image, index_of};
 use testkit::registry::Seen;
 
 use crate::cli::{countersign, exits};
-use crate::stage::{Gateway, HOST, Stage, release};
+use crate::stage::{Gateway, HOST, Reply, Stage, release};
 
 /// A signed image with one large layer, whose bytes repeat nowhere near.
 fn large(stage: &Stage, repository: &str, words: u32) -> (Image, Bytes) {
@@ -33,6 +33,17 @@ fn fetches(stage: &Stage, digest: &Digest) -> usize {
 fn file(stage: &Stage, part: &str, digest: &Digest) -> PathBuf {
     let hex = digest.hex();
     stage.directory.path().join("storage").join(part).join("sha256").join(&hex[..2]).join(hex)
+}
+
+/// Pulls until what was pulled is kept, for which nobody who reads it has to wait.
+async fn kept(gateway: &Gateway, path: &str) -> Reply {
+    for _ in 0..1000 {
+        let reply = gateway.get(path).await;
+        if reply.header("countersign-cache") == "hit" {
+            return reply;
+        }
+    }
+    panic!("{path} is not kept");
 }
 
 fn change(path: &Path) {
@@ -106,6 +117,7 @@ async fn invariant_1_what_changed_on_disk_is_not_served() {
     for path in [&manifest, &blob] {
         assert_eq!(gateway.get(path).await.status, 200);
     }
+    kept(&gateway, &blob).await;
     // While it runs, and while it does not.
     change(&file(&stage, "blobs", &digest));
     assert_eq!(gateway.get(&blob).await.bytes(), &layer);
@@ -117,8 +129,7 @@ async fn invariant_1_what_changed_on_disk_is_not_served() {
     assert_eq!(gateway.get(&manifest).await.bytes(), &image.manifest);
     assert_eq!(gateway.get(&blob).await.bytes(), &layer);
     assert_eq!((fetches(&stage, &digest), fetches(&stage, &image.digest())), (3, 2));
-    let again = gateway.get(&blob).await;
-    assert_eq!((again.bytes(), again.header("countersign-cache")), (&layer, "hit"));
+    assert_eq!(kept(&gateway, &blob).await.bytes(), &layer);
     assert_eq!(fetches(&stage, &digest), 3);
 }
 
