@@ -43,7 +43,13 @@ impl Gateway {
         aws_lc_rs::rand::fill(&mut random).map_err(|_| anyhow::anyhow!("the system gives nothing random"))?;
         let token = hex::encode(random);
         let configuration = stage.configure(registry.port(), admission.port(), admin.port(), &token)?;
-        let mut process = Command::new(&program)
+        let mut command = Command::new(&program);
+        // The demo's gateway is configured by the demo alone.
+        let variables = std::env::vars_os().map(|(name, _)| name);
+        for name in variables.filter(|name| name.to_string_lossy().starts_with("COUNTERSIGN__")) {
+            command.env_remove(name);
+        }
+        let mut process = command
             .arg("serve")
             .arg("--config")
             .arg(&configuration)
