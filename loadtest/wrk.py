@@ -36,8 +36,8 @@ def once(process, arguments, seconds):
         raise SystemExit(f"loadtest: refused:\n{ran}")
     return {
         "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", ran)[1]),
-        "p50_ms": milliseconds(re.search(r"50%\s+(\S+)", ran)[1]),
-        "p99_ms": milliseconds(re.search(r"99%\s+(\S+)", ran)[1]),
+        "p50_ms": milliseconds(re.search(r"(?m)^\s+50%\s+(\S+)", ran)[1]),
+        "p99_ms": milliseconds(re.search(r"(?m)^\s+99%\s+(\S+)", ran)[1]),
         "cpu_us_a_request": round(cpu * 1e6 / requests, 1),
     }
 
