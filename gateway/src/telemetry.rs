@@ -47,8 +47,13 @@ pub(crate) fn start(log: &Log, traces: Option<&Traces>) -> anyhow::Result<Teleme
         let layer = tracing_opentelemetry::layer().with_tracer(traces::tracer(provider));
         layer.with_filter(Targets::new().with_target("countersign", tracing::Level::DEBUG))
     });
-    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans);
+    let registry = tracing_subscriber::registry();
+    // Where lines alone are wanted their filter holds for everything, so that what is not logged is not even put together.
+    let started = match spans {
+        Some(spans) => registry.with(lines.with_filter(filter)).with(spans).try_init(),
+        None => registry.with(lines).with(filter).try_init(),
+    };
     // A second start in one process keeps the first, which only tests do.
-    drop(subscriber.try_init());
+    drop(started);
     Ok(Telemetry { _logs: guard, traces: provider })
 }
