@@ -5,6 +5,7 @@ pub(crate) mod isolation;
 mod many;
 mod private;
 mod recognition;
+mod timing;
 
 use std::collections::HashSet;
 use std::path::Path;
