@@ -165,8 +165,24 @@ impl Blobs {
     /// Keeps a document that is in memory. It is on disk when this returns; where the disk does not take it, it is in
     /// memory for a while.
     pub async fn keep(&self, content: &Verified) {
+        let unless_here = |store: &Store, content: &Verified| {
+            if store.has_document(&content.digest()) { Ok(true) } else { store.keep(content) }
+        };
+        self.keep_by(content, unless_here).await;
+    }
+
+    /// The same, and as much work where it is here already, so that the time that it takes does not tell.
+    pub(crate) async fn keep_anew(&self, content: &Verified) {
+        self.keep_by(content, Store::keep).await;
+    }
+
+    async fn keep_by(
+        &self,
+        content: &Verified,
+        keep: impl FnOnce(&Store, &Verified) -> io::Result<bool> + Send + 'static,
+    ) {
         let (store, kept) = (self.store.clone(), content.clone());
-        match blocking(move || store.keep(&kept)).await.unwrap_or_else(|| Err(ended_early())) {
+        match blocking(move || keep(&store, &kept)).await.unwrap_or_else(|| Err(ended_early())) {
             Ok(true) => {}
             Ok(false) => self.aside.insert(content.digest(), content.clone()),
             Err(error) => {

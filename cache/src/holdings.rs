@@ -87,9 +87,14 @@ impl Holdings {
         if self.has(digest).await { self.blobs.read(digest, limit).await } else { Ok(None) }
     }
 
-    /// Keeps a document that was brought whole, as [`Blobs::keep`] does.
+    /// Keeps a document that was brought whole, as [`Blobs::keep`] does. Where it is new to this domain it is written, though
+    /// another may have brought it: that the disk is waited for would tell.
     pub async fn keep(&self, content: &Verified) {
-        self.blobs.keep(content).await;
+        if self.has(&content.digest()).await {
+            self.blobs.keep(content).await;
+        } else {
+            self.blobs.keep_anew(content).await;
+        }
         self.note(content.digest()).await;
     }
 
@@ -223,6 +228,25 @@ mod tests {
         // It is still so for whoever comes next with the same name.
         let again = Holdings::of(&two.blobs, &two.index.within("a".parse().unwrap()), None);
         assert!(again.find(&digest).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn keeping_what_another_brought_is_as_much_work_as_keeping_what_nobody_did() {
+        use std::os::unix::fs::MetadataExt as _;
+        let two = two();
+        let content = Verified::of(Bytes::from_static(b"manifest"));
+        // A file that was written is another file.
+        let file = async || {
+            let blob = two.blobs.find(&content.digest()).await.unwrap();
+            blob.file().metadata().unwrap().ino()
+        };
+        two.a.keep(&content).await;
+        let by_a = file().await;
+        two.b.keep(&content).await;
+        let by_b = file().await;
+        assert_ne!(by_a, by_b);
+        two.b.keep(&content).await;
+        assert_eq!(file().await, by_b);
     }
 
     #[tokio::test]

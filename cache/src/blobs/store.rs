@@ -160,14 +160,16 @@ impl Store {
         Ok(None)
     }
 
-    /// Keeps a document. Says whether it is on disk now: one that is larger than all that may be kept is not.
+    /// Whether a document is here, and was hashed by this process.
+    pub(super) fn has_document(&self, digest: &Digest) -> bool {
+        let is_document = |shelf: &Shelf| shelf.look(digest).is_some_and(|item| item.part == Part::Documents);
+        is_document(&lock(&self.shelf)) && self.find_hashed(digest).is_some()
+    }
+
+    /// Keeps a document, which is written anew though it be there. Says whether it is on disk now: one that is larger
+    /// than all that may be kept is not.
     pub(super) fn keep(&self, content: &Verified) -> io::Result<bool> {
         let (digest, size) = (content.digest(), content.bytes().len() as u64);
-        let is_document =
-            |shelf: &Shelf| shelf.look(&digest).is_some_and(|item| item.part == Part::Documents);
-        if is_document(&lock(&self.shelf)) && self.find_hashed(&digest).is_some() {
-            return Ok(true);
-        }
         let mut temporary = self.temporary(size)?;
         temporary.write_all(content.bytes())?;
         self.adopt(temporary, digest, Part::Documents, size)

@@ -19,6 +19,7 @@ mod paths;
 mod purge;
 mod redis;
 mod replicas;
+mod tenant_nodes;
 mod tenants;
 
 use std::path::Path;

@@ -5,6 +5,7 @@ pub(crate) mod isolation;
 mod many;
 mod private;
 mod recognition;
+mod timing;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -80,16 +81,21 @@ impl Two {
                 .unwrap();
         }
         // For all there is a policy that wants nothing of these repositories.
-        let policy = |name: &str, workflow: &str| {
-            POLICY.replace("acme-is-signed", name).replace("release.yaml", workflow)
-        };
         std::fs::remove_file(directory.join("policies/acme.yaml")).unwrap();
-        for (user, workflow) in [("a", "release.yaml"), ("b", "nightly.yaml")] {
+        for user in ["a", "b"] {
             std::fs::create_dir(directory.join(user)).unwrap();
-            std::fs::write(directory.join(user).join("own.yaml"), policy(&format!("own-{user}"), workflow))
-                .unwrap();
         }
-        Self { stage, rights }
+        let two = Self { stage, rights };
+        two.want("a", "release.yaml");
+        two.want("b", "nightly.yaml");
+        two
+    }
+
+    /// Has the policy of one of them want what this workflow signed.
+    pub(crate) fn want(&self, tenant: &str, workflow: &str) {
+        let policy =
+            POLICY.replace("acme-is-signed", &format!("own-{tenant}")).replace("release.yaml", workflow);
+        std::fs::write(self.stage.directory.path().join(tenant).join("own.yaml"), policy).unwrap();
     }
 
     /// The keys of one of them, with more of its own.

@@ -20,7 +20,7 @@ async fn with_a_redis_that_all_share_every_answer_is_that_of_a_gateway_with_this
             key.display()
         )
     };
-    let mut compared = Compared::over(stage, cache, 11).await;
+    let compared = Compared::over(stage, cache, 11).await;
     let begun = Instant::now();
     report(compared.run(requests()).await, begun);
     let keys = redis.keys(&["both:"]).await;

@@ -1,12 +1,13 @@
 //! Every answer to one of two tenants is that of a gateway which has this tenant alone, byte for byte.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use oci::Digest;
 use serde_json::{Value, json};
 use testkit::authority::SignatureManifest;
 
-use super::{Two, admit, nightly, of, pull_with};
+use super::{Two, admit, nightly, pull_with};
 use crate::stage::{Gateway, HOST, Reply, Stage, pod, release, review};
 
 const TENANTS: [&str; 2] = ["a", "b"];
@@ -16,6 +17,7 @@ const REQUESTS: usize = 240;
 
 /// What there is to ask about: an image, and the repository that it is in.
 struct Asked {
+    host: &'static str,
     repository: &'static str,
     tag: String,
     digest: Digest,
@@ -26,16 +28,24 @@ struct Asked {
 pub(crate) struct Compared {
     two: Two,
     images: Vec<Asked>,
+    /// Of the one that has both, and of those that have one each.
+    configurations: [PathBuf; 3],
     both: Gateway,
     alone: [Gateway; 2],
     random: Random,
 }
 
+/// What only `b` may ask, without showing anything there.
+const OF_B: &str = "docker.io";
+
+/// How many requests are made between two starts of all gateways.
+const UNTIL_RESTART: usize = 10_000;
+
 /// Numbers that are the same in every run with the same seed (splitmix64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -49,28 +59,37 @@ impl Compared {
     pub(crate) async fn over(stage: Stage, cache: impl Fn(&str) -> String, seed: u64) -> Self {
         let two = Two::on(stage);
         let images = push(&two);
-        let start = |name: &str, tenants: Vec<String>| {
-            let keys = format!("{}{}", two.keys(&tenants, ""), cache(name));
+        let [a, b] = TENANTS.map(|name| two.tenant(name, ""));
+        let b = b.replace("upstreams: [", &format!("upstreams: [{{host: {OF_B}}}, "));
+        let configure = |name: &str, tenants: &[String]| {
+            let keys = format!("{}{}", two.keys(tenants, ""), cache(name));
             let path = two.stage.configuration(&keys);
             let text = std::fs::read_to_string(&path).unwrap().replace("/storage}", &format!("/{name}}}"));
             let own = two.stage.directory.path().join(format!("{name}.yaml"));
             std::fs::write(&own, text).unwrap();
-            async move { Gateway::start(&own).await }
+            own
         };
-        let both = start("both", TENANTS.map(|name| two.tenant(name, "")).to_vec()).await;
-        let alone = [
-            start("alone-a", vec![two.tenant("a", "")]).await,
-            start("alone-b", vec![two.tenant("b", "")]).await,
+        let configurations = [
+            configure("both", &[a.clone(), b.clone()]),
+            configure("alone-a", &[a]),
+            configure("alone-b", &[b]),
         ];
-        Self { images, both, alone, random: Random(seed), two }
+        let (both, alone) = started(&configurations).await;
+        Self { images, configurations, both, alone, random: Random(seed), two }
     }
 
     /// Makes so many requests of each kind of gateway, and says how many were compared.
-    pub(crate) async fn run(&mut self, requests: usize) -> usize {
+    pub(crate) async fn run(mut self, requests: usize) -> usize {
         let mut answered = std::collections::BTreeMap::<u16, usize>::new();
         for number in 0..requests {
             if self.random.below(40) == 0 {
                 self.change_rights();
+            }
+            if self.random.below(200) == 0 {
+                self.change_policies().await;
+            }
+            if number % UNTIL_RESTART == UNTIL_RESTART / 2 {
+                self = self.restarted().await;
             }
             let tenant = self.random.below(2);
             let status = if self.random.below(4) == 0 {
@@ -82,7 +101,7 @@ impl Compared {
         }
         // It would mean little if all were refused.
         assert!(
-            requests < 200 || [200, 403].iter().all(|status| answered.contains_key(status)),
+            requests < 200 || [200, 403, 404].iter().all(|status| answered.contains_key(status)),
             "{answered:?}"
         );
         requests
@@ -98,6 +117,27 @@ impl Compared {
         }
     }
 
+    /// Has one of them want what the other wants, or what it wanted before.
+    async fn change_policies(&mut self) {
+        let name = TENANTS[self.random.below(2)];
+        let workflow = ["release.yaml", "nightly.yaml"][self.random.below(2)];
+        self.two.want(name, workflow);
+        for gateway in [&self.both, &self.alone[0], &self.alone[1]] {
+            gateway.reload().await;
+        }
+    }
+
+    /// Everything that is remembered is then what is on disk.
+    async fn restarted(self) -> Self {
+        let Self { two, images, configurations, both, alone, random } = self;
+        both.stop().await;
+        for gateway in alone {
+            gateway.stop().await;
+        }
+        let (both, alone) = started(&configurations).await;
+        Self { two, images, configurations, both, alone, random }
+    }
+
     async fn pull(&mut self, tenant: usize, number: usize) -> u16 {
         let asked = &self.images[self.random.below(self.images.len())];
         let (digest, layer) = (asked.digest, asked.layer);
@@ -110,9 +150,9 @@ impl Compared {
             _ => format!("manifests/{}", SignatureManifest::tag_for(&digest)),
         };
         let path = if self.random.below(3) == 0 {
-            format!("/v2/{}/{what}?ns={HOST}", asked.repository)
+            format!("/v2/{}/{what}?ns={}", asked.repository, asked.host)
         } else {
-            of(asked.repository, &what)
+            format!("/v2/{}/{}/{what}", asked.host, asked.repository)
         };
         let method = ["GET", "HEAD"][self.random.below(2)];
         let entity = format!("\"{digest}\"");
@@ -136,10 +176,10 @@ impl Compared {
 
     async fn review(&mut self, tenant: usize, number: usize) -> u16 {
         let asked = &self.images[self.random.below(self.images.len())];
-        let image = format!("{HOST}/{}@{}", asked.repository, asked.digest);
+        let image = format!("{}/{}@{}", asked.host, asked.repository, asked.digest);
         let namespace = format!("ns-{}", TENANTS[tenant]);
         if self.random.below(4) == 0 {
-            let mut review = review(&pod(&[&format!("{HOST}/{}:{}", asked.repository, asked.tag)]));
+            let mut review = review(&pod(&[&format!("{}/{}:{}", asked.host, asked.repository, asked.tag)]));
             review["request"]["namespace"] = json!(namespace);
             let ask = async |gateway: &Gateway| {
                 let reply = gateway.post("/admission/mutate", review.to_string()).await;
@@ -157,6 +197,11 @@ impl Compared {
         assert_eq!(together, alone, "request {number}: {namespace} {image}");
         if together["allowed"] == true { 200 } else { 403 }
     }
+}
+
+async fn started(configurations: &[PathBuf; 3]) -> (Gateway, [Gateway; 2]) {
+    let [both, a, b] = configurations;
+    (Gateway::start(both).await, [Gateway::start(a).await, Gateway::start(b).await])
 }
 
 /// Images of every kind there is to tell apart: in whose repository, and signed by whom.
@@ -178,7 +223,11 @@ fn push(two: &Two) -> Vec<Asked> {
                 two.stage.attach(repository, &digest, &layers);
             }
             let layer = Digest::of(image.blobs().next().unwrap());
-            images.push(Asked { repository, tag, digest, layer });
+            images.push(Asked { host: HOST, repository, tag: tag.clone(), digest, layer });
+            if repository == "acme/public" {
+                // The same registry, under the name that only one may ask it by.
+                images.push(Asked { host: OF_B, repository, tag, digest, layer });
+            }
         }
     }
     images
@@ -229,7 +278,7 @@ pub(crate) fn requests() -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_that_of_a_gateway_with_this_tenant_alone() {
-    let mut compared = Compared::over(Stage::new().await, |_| String::new(), 7).await;
+    let compared = Compared::over(Stage::new().await, |_| String::new(), 7).await;
     let begun = Instant::now();
     report(compared.run(requests()).await, begun);
 }
