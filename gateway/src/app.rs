@@ -121,7 +121,7 @@ impl App {
             readiness.clone(),
             in_force.rules.clone(),
             foundations.cluster.clone(),
-            handle,
+            handle.clone(),
             figures,
             Operated {
                 access,
@@ -133,6 +133,7 @@ impl App {
             let counting = usage::count_now_and_then(tenants.everybody().memory(), until(stopped.clone()));
             app.tasks.push(tokio::spawn(counting));
         }
+        app.tasks.push(tokio::spawn(metrics::tidy(handle, until(stopped.clone()))));
         for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();
             app.open(door, stopped.clone(), move |request| {
