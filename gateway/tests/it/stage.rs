@@ -216,7 +216,7 @@ impl Gateway {
         let mut config = config::load(Some(configuration), std::iter::empty()).unwrap();
         change(&mut config);
         let socket = config.admin.socket.clone();
-        let app = App::start(config).await.unwrap();
+        let app = started(config).await;
         let client = DoorClient::new(app.registry, app.admission, app.admin, app.ca.as_ref().unwrap());
         Self { app, client, socket }
     }
@@ -376,6 +376,20 @@ impl DoorClient {
         assert_eq!(response["allowed"], json!(response["status"].is_null()), "{response}");
         response["status"]["message"].as_str().unwrap_or_default().to_owned()
     }
+}
+
+/// A gateway under this configuration. One that was in its place may have work under way that nobody waits for, and has the
+/// directory until that is done.
+async fn started(config: Config) -> App {
+    for _ in 0..400 {
+        match App::start(config.clone()).await {
+            Err(error) if format!("{error:#}").contains("is in use by another process") => {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            started => return started.unwrap(),
+        }
+    }
+    App::start(config).await.unwrap()
 }
 
 async fn read(answer: http::Response<hyper::body::Incoming>) -> Reply {

@@ -388,11 +388,17 @@ fn what_is_remembered_is_what_would_be_computed_afresh() {
             for act in &acts {
                 taken.fetch_add(world.perform(act, &mut afresh).await?, Ordering::Relaxed);
             }
+            progress(taken.load(Ordering::Relaxed), begun.elapsed());
             Ok(())
         })
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
     report(taken.into_inner(), begun.elapsed(), runtime.block_on(afresh.lock()).0.len());
+}
+
+#[expect(clippy::print_stderr, reason = "a long run says how far it is")]
+fn progress(steps: usize, took: Duration) {
+    eprintln!("interleavings: {steps} steps so far, in {took:.0?}");
 }
 
 #[expect(clippy::print_stderr, reason = "figures that are reported and not asserted")]
