@@ -31,7 +31,7 @@ pub struct Holdings {
 }
 
 /// How many digests are known to be a domain's, in memory and on disk. What is forgotten is brought again.
-const LIMITS: Limits = Limits { bytes: 16 * 1024 * 1024, entries: 200_000 };
+const LIMITS: Limits = Limits { bytes: 8 * 1024 * 1024, entries: 200_000 };
 
 /// The table, which is purged under this name too.
 const TABLE: &str = "held";

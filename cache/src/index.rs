@@ -45,7 +45,7 @@ struct Opened {
 const FILE: &str = "index.redb";
 
 /// How many bytes of pages are held in memory. What is warm is in a [`Memo`](crate::Memo) already.
-const PAGE_CACHE: usize = 16 * 1024 * 1024;
+const PAGE_CACHE: usize = 8 * 1024 * 1024;
 
 impl Index {
     /// Opens the index in this directory, which is made if there is none. The whole file is read and its checksums

@@ -137,7 +137,7 @@ impl Content {
         };
         let recent = moka::future::Cache::builder()
             .max_capacity(index.domain().bytes(RECENT_BYTES))
-            .weigher(|_, known: &Arc<Known>| u32::try_from(known.content.bytes().len()).unwrap_or(u32::MAX))
+            .weigher(|_, known: &Arc<Known>| known.weight())
             .build();
         let shared = fleet.map(|fleet| fleet.shared().clone());
         let relinked: Arc<dyn Forgets> = Arc::new(remembered::Relinked(recent.clone()));
@@ -394,7 +394,15 @@ pub(crate) fn scope(place: &Place) -> cache::Scope {
     ])
 }
 
+/// What a manifest takes besides its bytes and what they say.
+const EACH: usize = 2048;
+
 impl Known {
+    /// How many bytes it takes, more or less: what its bytes say takes as many again.
+    fn weight(&self) -> u32 {
+        u32::try_from(2 * self.content.bytes().len() + EACH).unwrap_or(u32::MAX)
+    }
+
     fn read(content: Verified, sent_as: Option<&MediaType>) -> Result<Self, InvalidManifest> {
         let manifest = Manifest::parse(&content, sent_as)?;
         let judged = match content.digest().algorithm() {

@@ -81,7 +81,7 @@ const VERDICTS: &str = "verdicts";
 /// How much memory they may take.
 const BYTES: u64 = 32 * 1024 * 1024;
 
-const FACTS: Limits = Limits { bytes: 16 * 1024 * 1024, entries: 100_000 };
+const FACTS: Limits = Limits { bytes: 12 * 1024 * 1024, entries: 100_000 };
 
 /// Everything that verdicts are made of and remembered in.
 pub struct Verdicts {

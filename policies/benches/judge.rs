@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot start should stop")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use oci::{Digest, Reference, TagOrDigest};
@@ -46,7 +47,7 @@ fn evidence(set: &PolicySet, subject: &Subject) -> Evidence {
             id: Digest::of(signer.as_bytes()).hex(),
             subjects: vec![subject.digest],
             claim: Claim::Image,
-            signer: Signer::Certificate(identity),
+            signer: Signer::Certificate(Arc::new(identity)),
             integrated_time: Some(0),
             timestamps: Vec::new(),
             entries: Vec::new(),

@@ -86,8 +86,8 @@ pub struct Attestation {
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Signer {
-    /// Whoever a certificate names.
-    Certificate(CertificateIdentity),
+    /// Whoever a certificate names. It says much, and whatever is remembered of a signature shares it.
+    Certificate(Arc<CertificateIdentity>),
     /// Whoever holds a key, by the sha256 of its public half (DER, SubjectPublicKeyInfo).
     Key(Digest),
 }

@@ -64,7 +64,7 @@ pub(crate) fn signed(subjects: &[Digest], issuer: &str, san: &str) -> Finding {
         id: Digest::of(san.as_bytes()).hex(),
         subjects: subjects.to_vec(),
         claim: Claim::Image,
-        signer: Signer::Certificate(identity),
+        signer: Signer::Certificate(Arc::new(identity)),
         integrated_time: None,
         timestamps: Vec::new(),
         entries: Vec::new(),

@@ -1,5 +1,7 @@
 //! Signatures of signers that a certificate names.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use policies::{Demand, Flaw, FlawKind, LogDemand, Profile, Signature, Signer};
 use sigstore_verify::types::{Bundle, DerCertificate, LogIndex, MediaType, TransparencyLogEntry};
@@ -59,7 +61,7 @@ pub(crate) fn verify(
     entries.extend(indexes(recorded, trust_root)?);
     Ok(Signature {
         id: signature_id::of(claimed.signature()?, Some(&certificate)),
-        signer: Signer::Certificate(signer::read(&certificate)?),
+        signer: Signer::Certificate(Arc::new(signer::read(&certificate)?)),
         integrated_time,
         timestamps,
         entries,

@@ -8,6 +8,8 @@ mod properties;
 mod requests;
 mod revocations;
 
+use std::sync::Arc;
+
 use oci::Digest;
 use proptest::prelude::*;
 
@@ -99,10 +101,10 @@ fn one_good_signature_among_bad_ones_is_enough_and_is_named_once() {
 fn any_subject_of_a_certificate_may_be_the_expected_one() {
     let Finding::Signed(mut signature) = good() else { panic!("signed") };
     let Signer::Certificate(mut identity) = signature.signer.clone() else { panic!("a certificate") };
-    identity.subjects.insert(0, "ci@acme.example".into());
+    Arc::make_mut(&mut identity).subjects.insert(0, "ci@acme.example".into());
     signature.signer = Signer::Certificate(identity.clone());
     allowed(verdict(&[policy("acme", KEYLESS)], &[Finding::Signed(signature.clone())], NoMatch::Deny));
-    identity.subjects.clear();
+    Arc::make_mut(&mut identity).subjects.clear();
     signature.signer = Signer::Certificate(identity);
     refuses(&[Finding::Signed(signature)], "wrong-identity");
 }

@@ -1,6 +1,7 @@
 //! Evidence by example, as verification would report it on each basis.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use oci::Digest;
@@ -131,11 +132,11 @@ fn signer(sample: &Sample) -> anyhow::Result<Signer> {
         let [key] = &keys[..] else { anyhow::bail!("key: wants one key") };
         return Ok(Signer::Key(key.id()));
     }
-    Ok(Signer::Certificate(CertificateIdentity {
+    Ok(Signer::Certificate(Arc::new(CertificateIdentity {
         issuer: sample.issuer.clone().unwrap_or_default(),
         subjects: sample.subject.clone().into_iter().collect(),
         claims: sample.claims.clone(),
-    }))
+    })))
 }
 
 /// A statement of in-toto's, as it would have been signed.
