@@ -63,7 +63,7 @@ fn refuses(findings: &[Finding], code: &str) -> Reason {
     assert_eq!(denial.as_str(), code);
     let Cause::Failed(failures) = denial.cause() else { panic!("a policy matched") };
     assert_eq!(failures.len(), 1);
-    assert_eq!(&*failures[0].policy, "acme");
+    assert_eq!((&*failures[0].policy, failures[0].as_str()), ("acme", code));
     failures[0].authorities()[0].reason.clone()
 }
 
@@ -71,7 +71,7 @@ fn refuses(findings: &[Finding], code: &str) -> Reason {
 fn a_signature_by_an_expected_identity_is_enough() {
     for finding in [good(), signed(&[app()], ISSUER, "hotfix-12")] {
         let allowed = allowed(verdict(&[policy("acme", KEYLESS)], &[finding], NoMatch::Deny));
-        assert_eq!(allowed.ground(), &Ground::Satisfied);
+        assert_eq!((allowed.ground(), allowed.ground().as_str()), (&Ground::Satisfied, "satisfied"));
         assert_eq!(allowed.subject(), &subject());
         assert_eq!(allowed.signers().len(), 1);
         assert!(allowed.warnings().is_empty());

@@ -224,6 +224,28 @@ fn revisions_differ_exactly_where_policies_do() {
 }
 
 #[test]
+fn revisions_differ_by_every_revocation_and_only_those_change_what_is_revoked() {
+    let digest = |of: &[u8]| Digest::of(of);
+    let revoking = |image: Digest| {
+        format!(
+            "apiVersion: policy.countersign.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: leak}}\n\
+             spec: {{reason: r, digests: [{{digest: '{image}'}}]}}\n"
+        )
+    };
+    let a = policy("a", &identity("{issuer: i, subject: s}"));
+    let sets = [
+        set(std::slice::from_ref(&a)),
+        set(&[a.clone(), revoking(digest(b"one"))]),
+        set(&[a, revoking(digest(b"two"))]),
+    ];
+    for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+        assert_ne!(sets[one].revision(), sets[other].revision());
+        assert_ne!(sets[one].revoked(), sets[other].revoked());
+    }
+    assert_eq!(sets[0].revoked(), PolicySet::empty().revoked());
+}
+
+#[test]
 fn policies_match_canonical_names_with_digest_or_tag() {
     let glob = |name: &str, glob: &str| {
         policy(name, &format!("{{images: [{{glob: nothing}}, {{glob: '{glob}'}}], {AUTHORITY}}}"))
