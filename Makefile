@@ -2,7 +2,7 @@
 CARGO ?= cargo
 
 
-.PHONY: help run demo test check unit load bench fuzz mutants chart page image newcomer deny clean
+.PHONY: help run demo test check unit load soak bench fuzz mutants chart page image newcomer deny clean
 
 help: ## Say what can be made.
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ check: ## Formatting, lints and documentation, with warnings denied.
 
 load: ## Measure the warm and cold paths, and print a baseline.
 	loadtest/run
+
+soak: ## Play a mixture for half an hour, and watch what grows. MINUTES says for how long.
+	loadtest/run --soak $(or $(MINUTES),30)
 
 bench: ## Measure the parts, each beside the least that its work could cost.
 	$(CARGO) bench --locked --workspace --bench '*'

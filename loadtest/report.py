@@ -39,7 +39,7 @@ def table(result, before):
     machine = result["machine"]
     lines = [
         f"# Baseline of {result['date']}", "",
-        f"`make load` at {result['commit']}: {machine['cores']} cores, {machine['processor']}, under a load of "
+        f"`make {'soak' if 'soak' in result['scenarios'] else 'load'}` at {result['commit']}: {machine['cores']} cores, {machine['processor']}, under a load of "
         f"{machine['load_at_start']:.1f} before it began. Clients, origin and gateway share them: compare within one run.", "",
         "| scenario | requests | a second | as they should be | client p50, p99 ms | server p50, p99 ms, at most | CPU µs each | asked of the origin | resident MiB |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
@@ -51,6 +51,9 @@ def table(result, before):
         for name, one in result["wrk"].items():
             lines.append(f"| {name} | {one['rate']:,.0f} | {one['rate'] / bare['rate']:.2f} | {one['p50_ms']}, {one['p99_ms']} "
                          f"| {one['cpu_us_a_request']} | {one['cpu_us_a_request'] / bare['cpu_us_a_request']:.2f} |")
+    for name, played in result["scenarios"].items():
+        if "watched" in played:
+            lines += ["", *watched(name, played["watched"])]
     lines += ["", f"Resident: {result['start']['resident_mib']} MiB at start, {result['end']['resident_mib']} MiB at the end."]
     if before:
         lines += ["", *compared(result, before)]
@@ -63,6 +66,14 @@ def row(name, played):
             f"| {played['client_ms']['med']}, {played['client_ms']['p(99)']} "
             f"| {bound(server, '0.5')}, {bound(server, '0.99')} | {played['cpu_us_a_request']} | {played['origin_requests']} "
             f"| {played['resident_mib']} |")
+
+
+def watched(name, seen):
+    quarters = [f"| {what} | {' | '.join(str(most) for most in seen['most_by_quarter'][key])} |"
+                for key, what in (("resident_mib", "resident MiB"), ("files", "open files"), ("threads", "threads"))]
+    return [f"| {name}, {seen['seconds'] / 60:g} min: most in each quarter | 1 | 2 | 3 | 4 |", "|---|--:|--:|--:|--:|", *quarters, "",
+            f"Memory grew by {seen['mib_a_minute_in_second_half']} MiB a minute in the second half, with 60 new images a minute; "
+            f"{seen['errors_logged']} errors in the log."]
 
 
 def bound(server, quantile):

@@ -6,6 +6,8 @@ import subprocess
 import threading
 import time
 
+import soak
+
 NAMES = ["warm", "cold", "connections", "zipf", "herd", "drain", "storm", "manifests", "blobs", "mixed",
          "registry-faults", "redis-faults", "soak"]
 
@@ -17,7 +19,7 @@ HISTOGRAMS = {"countersign_admission_seconds": 'act="validate"', "countersign_pu
 
 def play(name, stage, k6, seconds):
     """Plays one, and says what was measured."""
-    gateway, around = (stage.gateway, calm)
+    gateway, around, watch = stage.gateway, calm, None
     if name == "redis-faults":
         gateway, redis = stage.with_redis()
         around = lambda: redis_faults(redis, seconds)  # noqa: E731
@@ -27,6 +29,9 @@ def play(name, stage, k6, seconds):
         around = lambda: policy_storm(stage, seconds)  # noqa: E731
     elif name == "cold":
         around = lambda: distant_registry(stage)  # noqa: E731
+    elif name == "soak":
+        watch = soak.Watch(gateway, seconds)
+        around = watch.steps
     cold = stage.unknown(UNKNOWN.get(name, 0) + UNKNOWN_A_SECOND.get(name, 0) * seconds)
     if name != "cold":
         known(stage, gateway)
@@ -36,8 +41,9 @@ def play(name, stage, k6, seconds):
         summary, status = ask(k6, name, stage, gateway, seconds, cold)
     after, cpu = gateway.metrics(), gateway.cpu() - cpu
     requests = int(summary["http_reqs"]["count"])
+    watched = {"watched": watch.told()} if watch else {}
     return {
-        "passed": status == 0,
+        "passed": status == 0 and (not watch or watched["watched"]["level"]),
         "requests": requests,
         "rate": round(summary["http_reqs"]["rate"], 1),
         "checks": summary["checks"]["value"] if "value" in summary["checks"] else summary["checks"]["passes"] / requests,
@@ -47,6 +53,7 @@ def play(name, stage, k6, seconds):
         "discoveries": int(sum_of(after, "countersign_discoveries_total") - sum_of(before, "countersign_discoveries_total")),
         "origin_requests": int(stage.tell("requests").split()[1]),
         "resident_mib": gateway.resident(),
+        **watched,
     }
 
 

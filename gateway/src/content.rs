@@ -1,73 +1,33 @@
 //! Content, read through memory and disk: what a tag means, and what a manifest says.
 
 mod access;
+mod known;
 mod remembered;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache::{
     Beginning, FlightStats, Flights, Forgets, Holdings, Index, KeyBytes, Limits, Links, Memo, MemoStats,
     MemoryStats, Shared,
 };
-use http::HeaderValue;
-use oci::{
-    ArtefactLimits, Digest, InvalidManifest, MANIFEST_LIMIT, Manifest, MediaType, Name, Tag, TagOrDigest,
-    Verified,
-};
+use oci::{Digest, InvalidManifest, MANIFEST_LIMIT, MediaType, Name, Tag, TagOrDigest};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use upstream::FetchError;
 
 use self::access::Access;
+pub(crate) use self::known::Known;
 use crate::fleet::Fleet;
 use crate::phase::Phase;
 use crate::place::Place;
 use crate::renewals::Renewals;
-use crate::reply::{entity_tag, header_value};
 use crate::tags::{Asked, Beliefs, Resolved, TagKey, Tags};
 use crate::undecided::with_causes;
 
-/// A manifest that this repository is known to have.
-#[derive(Debug)]
-pub struct Known {
-    /// Its bytes, under the digest they were asked for by.
-    pub content: Verified,
-    /// What they say.
-    pub manifest: Manifest,
-    /// The digest it is judged by: sha256, whatever it was asked for by.
-    pub judged: Digest,
-    /// Whether it is made of signatures alone.
-    pub artefact: bool,
-    /// What answers that carry it say of it.
-    pub head: Head,
-    /// When its links were last renewed, in seconds since 1970.
-    linked_at: AtomicU64,
-    /// When it was last seen that a pull of it is under way, the same.
-    pulled_at: AtomicU64,
-}
-
-/// What every answer with a manifest says of it, ready to be sent.
-#[derive(Clone, Debug)]
-pub struct Head {
-    /// Its media type.
-    pub media_type: HeaderValue,
-    /// Its digest.
-    pub digest: HeaderValue,
-    /// What tells it from other content, which is its digest too.
-    pub entity_tag: HeaderValue,
-}
-
-/// How long links are believed to be there without looking, in seconds: less than they are kept for certain.
-const LINKED_FOR: u64 = 60;
-
 /// How long a pull may take at least before what it wants makes room for something else.
 const PULL: Duration = Duration::from_secs(600);
-
-/// For how long it is not noted again that a manifest is pulled, in seconds.
-const PULLED_FOR: u64 = 60;
 
 /// Why content could not be had.
 #[derive(Clone, Debug, Error)]
@@ -200,19 +160,18 @@ impl Content {
     /// Links what a manifest names to it, where that was not done lately.
     pub(crate) async fn link(&self, place: &Place, known: &Known) {
         let now = crate::clock::seconds_since_1970();
-        if now.saturating_sub(known.linked_at.load(Ordering::Relaxed)) < LINKED_FOR {
+        if known.is_linked(now) {
             return;
         }
         let children: Vec<_> = known.manifest.children().map(|child| (child.digest, child.size)).collect();
         self.links.add(&scope(place), known.content.digest(), &children).await;
-        known.linked_at.store(now, Ordering::Relaxed);
+        known.linked(now);
     }
 
     /// Notes that a pull of this manifest is under way: what it names is kept until that may be over. Says whether this
     /// was not noted lately.
     pub(crate) fn pulled(&self, known: &Known) -> bool {
-        let now = crate::clock::seconds_since_1970();
-        if now.saturating_sub(known.pulled_at.swap(now, Ordering::Relaxed)) < PULLED_FOR {
+        if !known.pulled() {
             return false;
         }
         self.blobs.pin(known.manifest.children().map(|child| child.digest), PULL);
@@ -392,37 +351,4 @@ pub(crate) fn scope(place: &Place) -> cache::Scope {
         place.name.host.as_str().as_bytes(),
         place.name.repository.as_str().as_bytes(),
     ])
-}
-
-/// What a manifest takes besides its bytes and what they say.
-const EACH: usize = 2048;
-
-impl Known {
-    /// How many bytes it takes, more or less: what its bytes say takes as many again.
-    fn weight(&self) -> u32 {
-        u32::try_from(2 * self.content.bytes().len() + EACH).unwrap_or(u32::MAX)
-    }
-
-    fn read(content: Verified, sent_as: Option<&MediaType>) -> Result<Self, InvalidManifest> {
-        let manifest = Manifest::parse(&content, sent_as)?;
-        let judged = match content.digest().algorithm() {
-            oci::Algorithm::Sha256 => content.digest(),
-            oci::Algorithm::Sha512 => Digest::of(content.bytes()),
-        };
-        let artefact = manifest.is_signature_artefact(ArtefactLimits::default());
-        let head = Head {
-            media_type: header_value(manifest.media_type().as_str()),
-            digest: header_value(&content.digest().to_string()),
-            entity_tag: entity_tag(content.digest()),
-        };
-        Ok(Self {
-            content,
-            manifest,
-            judged,
-            artefact,
-            head,
-            linked_at: AtomicU64::new(0),
-            pulled_at: AtomicU64::new(0),
-        })
-    }
 }

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub struct Relay {
     port: u16,
     delay: watch::Sender<Duration>,
+    most: watch::Sender<usize>,
     task: JoinHandle<()>,
 }
 
@@ -23,15 +24,16 @@ impl Relay {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a loopback port");
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let delay = watch::Sender::new(Duration::ZERO);
-        let delays = delay.subscribe();
+        let most = watch::Sender::new(usize::MAX);
+        let (delays, mosts) = (delay.subscribe(), most.subscribe());
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                let delays = delays.clone();
-                connections.spawn(async move { drop(pass(client, server, delays).await) });
+                let (delays, mosts) = (delays.clone(), mosts.clone());
+                connections.spawn(async move { drop(pass(client, server, delays, mosts).await) });
             }
         });
-        Self { port, delay, task }
+        Self { port, delay, most, task }
     }
 
     /// The port that it listens on.
@@ -43,6 +45,11 @@ impl Relay {
     pub fn delay(&self, by: Duration) {
         self.delay.send_replace(by);
     }
+
+    /// From now on a connection is cut once this many bytes of answers came over it, those that came before included.
+    pub fn cut_after(&self, bytes: usize) {
+        self.most.send_replace(bytes);
+    }
 }
 
 impl Drop for Relay {
@@ -51,17 +58,23 @@ impl Drop for Relay {
     }
 }
 
-async fn pass(mut client: TcpStream, server: u16, delay: watch::Receiver<Duration>) -> io::Result<()> {
+async fn pass(
+    mut client: TcpStream,
+    server: u16,
+    delay: watch::Receiver<Duration>,
+    most: watch::Receiver<usize>,
+) -> io::Result<()> {
     let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     let answers = async {
-        let mut buffer = vec![0; 64 * 1024];
+        let (mut buffer, mut passed) = (vec![0; 64 * 1024], 0_usize);
         loop {
             let length = from_server.read(&mut buffer).await?;
-            if length == 0 {
+            passed += length;
+            if length == 0 || passed > *most.borrow() {
                 return Ok(());
             }
             let delay = *delay.borrow();

@@ -56,6 +56,9 @@ impl wire::Objects {
         if bucket.is_empty() || !bucket.bytes().all(is_in_name) {
             return Err(wrong(KEY, format!("{bucket:?}: is no name of a bucket")));
         }
+        if self.region.is_some() && cloud != Cloud::S3 {
+            return Err(wrong("storage.object.region", "is for s3"));
+        }
         if let Some(endpoint) = &self.endpoint {
             if cloud == Cloud::Google {
                 return Err(wrong("storage.object.endpoint", "is for s3 and az"));

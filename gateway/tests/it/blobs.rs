@@ -22,6 +22,30 @@ fn large(stage: &Stage, repository: &str, words: u32) -> (Image, Bytes) {
     (image, layer)
 }
 
+/// A signed image with one large layer, where they are pulled, and a gateway that both were pulled through.
+struct Pulled {
+    image: Image,
+    layer: Bytes,
+    digest: Digest,
+    manifest: String,
+    blob: String,
+    gateway: Gateway,
+}
+
+impl Pulled {
+    async fn of(stage: &Stage, words: u32) -> Self {
+        let (image, layer) = large(stage, "acme/big", words);
+        let digest = Digest::of(&layer);
+        let manifest = format!("/v2/{HOST}/acme/big/manifests/{}", image.digest());
+        let blob = format!("/v2/{HOST}/acme/big/blobs/{digest}");
+        let gateway = stage.gateway().await;
+        for path in [&manifest, &blob] {
+            assert_eq!(gateway.get(path).await.status, 200);
+        }
+        Self { image, layer, digest, manifest, blob, gateway }
+    }
+}
+
 /// How often the origin was asked for some content.
 fn fetches(stage: &Stage, digest: &Digest) -> usize {
     let ends = ["blobs", "manifests"].map(|kind| format!("/{kind}/{digest}"));
@@ -107,16 +131,7 @@ async fn fifty_clients_that_pull_a_new_image_are_one_fetch_an_object() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_1_what_changed_on_disk_is_not_served() {
     let stage = Stage::new().await;
-    let (image, layer) = large(&stage, "acme/big", 200_000);
-    let digest = Digest::of(&layer);
-    let (manifest, blob) = (
-        format!("/v2/{HOST}/acme/big/manifests/{}", image.digest()),
-        format!("/v2/{HOST}/acme/big/blobs/{digest}"),
-    );
-    let gateway = stage.gateway().await;
-    for path in [&manifest, &blob] {
-        assert_eq!(gateway.get(path).await.status, 200);
-    }
+    let Pulled { image, layer, digest, manifest, blob, gateway } = Pulled::of(&stage, 200_000).await;
     kept(&gateway, &blob).await;
     // While it runs, and while it does not.
     change(&file(&stage, "blobs", &digest));
@@ -137,16 +152,7 @@ async fn invariant_1_what_changed_on_disk_is_not_served() {
 async fn after_a_restart_what_is_kept_is_hashed_and_served_without_the_registry() {
     let stage = Stage::new().await;
     // More than is hashed before anybody is given any of it.
-    let (image, layer) = large(&stage, "acme/big", 1_500_000);
-    let digest = Digest::of(&layer);
-    let (manifest, blob) = (
-        format!("/v2/{HOST}/acme/big/manifests/{}", image.digest()),
-        format!("/v2/{HOST}/acme/big/blobs/{digest}"),
-    );
-    let gateway = stage.gateway().await;
-    for path in [&manifest, &blob] {
-        assert_eq!(gateway.get(path).await.status, 200);
-    }
+    let Pulled { layer, blob, gateway, .. } = Pulled::of(&stage, 1_500_000).await;
     gateway.stop().await;
     stage.origin.clear_requests();
     let gateway = stage.gateway().await;
@@ -159,13 +165,8 @@ async fn after_a_restart_what_is_kept_is_hashed_and_served_without_the_registry(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_kept_is_looked_through_beside_a_gateway_and_told_by_repository() {
     let stage = Stage::new().await;
-    let (image, layer) = large(&stage, "acme/big", 50_000);
-    let digest = Digest::of(&layer);
-    let gateway = stage.gateway().await;
+    let Pulled { image, layer, digest, blob, gateway, .. } = Pulled::of(&stage, 50_000).await;
     let configuration = stage.directory.path().join("countersign.yaml").display().to_string();
-    for path in [format!("manifests/{}", image.digest()), format!("blobs/{digest}")] {
-        assert_eq!(gateway.get(&format!("/v2/{HOST}/acme/big/{path}")).await.status, 200);
-    }
     let usage = storage(&["storage", "usage", "--config", &configuration]).await;
     exits(&usage, 0, &["layers: ", HOST, "acme/big: "]);
     let usage = storage(&["storage", "usage", "--output", "json", "--config", &configuration]).await;
@@ -186,7 +187,7 @@ async fn what_is_kept_is_looked_through_beside_a_gateway_and_told_by_repository(
     exits(&repaired, 0, &["\"removed\":1"]);
     exits(&storage(&verify).await, 0, &["0 changed"]);
     exits(&storage(&["storage", "verify", "--path", "/nowhere"]).await, 2, &["no such directory"]);
-    assert_eq!(gateway.get(&format!("/v2/{HOST}/acme/big/blobs/{digest}")).await.bytes(), &layer);
+    assert_eq!(gateway.get(&blob).await.bytes(), &layer);
 }
 
 #[tokio::test(flavor = "multi_thread")]

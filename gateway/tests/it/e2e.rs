@@ -14,11 +14,13 @@ mod interleavings;
 mod kubernetes;
 mod metrics;
 mod nodes;
+mod object_stores;
 mod parts;
 mod paths;
 mod purge;
 mod redis;
 mod replicas;
+mod small_disk;
 mod tenant_nodes;
 mod tenants;
 

@@ -34,6 +34,8 @@ fn a_wrong_key_is_named_by_its_path() {
     refuses("storage: {object: {url: 'http://bucket'}}", "storage.object.url");
     refuses("storage: {object: {url: 's3://'}}", "storage.object.url");
     refuses("storage: {object: {url: 's3://bucket', endpoint: nowhere}}", "storage.object.endpoint");
+    refuses("storage: {object: {url: 'gs://bucket', endpoint: 'https://a'}}", "storage.object.endpoint");
+    refuses("storage: {object: {url: 'az://bucket', region: a}}", "storage.object.region");
     refuses("storage: {object: {url: 's3://bucket', regoin: a}}", "storage.object.regoin");
     refuses("storage: {prefetch: [linux/amd64, linux]}", "storage.prefetch[1]");
     refuses("registry: {tls: {certificate: a.pem}}", "registry.tls.key");

@@ -1,7 +1,6 @@
-//! Blobs and the disk, with the product as a process: it is killed, and its disk takes no more.
+//! Blobs and the disk, with the product as a process: it is killed, and its disk is full.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -13,6 +12,7 @@ use testkit::image::Image;
 use testkit::registry::{Fault, Seen};
 
 use super::parts::{Served, get, run, until};
+use super::small_disk::SmallDisk;
 use crate::stage::{HOST, POLICY, Stage, release};
 
 /// A gateway before an origin that has a signed image with one layer.
@@ -28,10 +28,11 @@ fn layer(mebibytes: u32) -> Bytes {
 }
 
 /// The image whose layer this is, pushed and signed.
-fn push(stage: &Stage, layer: &Bytes) {
+fn push(stage: &Stage, layer: &Bytes) -> Image {
     let image = Image::of(vec![layer.clone()]);
     image.push_to(&stage.origin, "acme/big", Some("v1"));
     stage.sign("acme/big", &image.digest(), &release());
+    image
 }
 
 impl Scene {
@@ -64,6 +65,14 @@ impl Scene {
     fn fetches(&self) -> usize {
         let ends = self.digest.to_string();
         self.stage.origin.count(|seen: &Seen| seen.path.ends_with(&ends))
+    }
+
+    /// Starts the gateway anew, with its storage on this disk.
+    async fn restart_on(&mut self, disk: &SmallDisk) {
+        self.gateway.process.kill();
+        let mut command = disk.within();
+        command.arg(env!("CARGO_BIN_EXE_countersign"));
+        self.gateway = Served::by(command, &self.configuration(), &disk.path()).await;
     }
 
     async fn metric(&self, name: &str) -> u64 {
@@ -132,14 +141,10 @@ async fn a_gateway_that_is_killed_in_the_middle_of_a_fill_believes_nothing_of_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_takes_no_more_serves_on_without_keeping() {
-    let mut scene = Scene::new(48).await;
-    scene.gateway.process.kill();
-    // No file beyond 32 MiB, as on a disk that has no more room.
-    let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 65536; exec \"$@\"", "limited"]);
-    limited.arg(env!("CARGO_BIN_EXE_countersign"));
-    scene.gateway = Served::by(limited, &scene.configuration(), &scene.storage()).await;
+async fn a_disk_that_has_no_room_for_a_blob_serves_it_without_keeping_it() {
+    let mut scene = Scene::new(24).await;
+    let disk = SmallDisk::mount(&scene.storage(), 16);
+    scene.restart_on(&disk).await;
     assert_eq!(get(&scene.url("manifests/v1")).await.status, 200);
     for _ in 0..2 {
         let pulled = get(&scene.blob()).await;
@@ -157,13 +162,66 @@ async fn a_disk_that_takes_no_more_serves_on_without_keeping() {
     assert!(!scene.is_right().await);
     scene.stage.origin.clear_faults();
     // What there is room for is kept as ever.
-    let small = layer(8);
+    let small = layer(4);
     push(&scene.stage, &small);
     assert_eq!(get(&scene.url("manifests/v1")).await.status, 200);
-    for _ in 0..2 {
-        assert!(get(&scene.url(&format!("blobs/{}", Digest::of(&small)))).await.body == small);
-    }
-    let kept = 8 * 1024 * 1024;
-    until("it is kept", async || scene.metric("countersign_storage_bytes{part=\"layers\"}").await == kept)
-        .await;
+    let small_url = scene.url(&format!("blobs/{}", Digest::of(&small)));
+    assert!(get(&small_url).await.body == small);
+    until("it is kept", async || get(&small_url).await.header("countersign-cache") == "hit").await;
+    assert_eq!(scene.metric("countersign_storage_bytes{part=\"layers\"}").await, 4 * 1024 * 1024);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_to_its_last_byte_ends_nothing_and_keeps_again_once_there_is_room() {
+    let mut scene = Scene::new(2).await;
+    let disk = SmallDisk::mount(&scene.storage(), 16);
+    scene.restart_on(&disk).await;
+    let (known, old_blob) = (push(&scene.stage, &scene.layer), scene.blob());
+    let old_manifest = scene.url(&format!("manifests/{}", known.digest()));
+    assert_eq!(get(&old_manifest).await.status, 200);
+    until("it is kept", async || get(&old_blob).await.header("countersign-cache") == "hit").await;
+    disk.fill();
+
+    let layer = layer(3);
+    let image = push(&scene.stage, &layer);
+    let unsigned = scene.stage.unsigned(1, "acme/big", "v2");
+    let served_whole = async |scene: &Scene| {
+        assert_eq!(get(&scene.url(&format!("manifests/{}", image.digest()))).await.status, 200);
+        let pulled = get(&scene.url(&format!("blobs/{}", Digest::of(&layer)))).await;
+        assert!((pulled.status, pulled.header("countersign-cache")) == (200, "miss") && pulled.body == layer);
+        let reviewed =
+            async |digest: Digest| scene.gateway.doors.denial(&format!("{HOST}/acme/big@{digest}")).await;
+        assert_eq!(reviewed(image.digest()).await, "");
+        assert_ne!(reviewed(unsigned.digest()).await, "");
+    };
+    served_whole(&scene).await;
+    served_whole(&scene).await;
+    assert_eq!(scene.metric("countersign_passed_through_total").await, 2);
+    assert!(scene.metric("countersign_storage_disk_failures_total").await >= 2);
+    assert_eq!(scene.metric("countersign_storage_bytes{part=\"layers\"}").await, 2 * 1024 * 1024);
+
+    // It starts there, knows what it knew, and does the same for what it did not.
+    scene.restart_on(&disk).await;
+    scene.stage.origin.clear_requests();
+    assert_eq!(get(&scene.url(&format!("manifests/{}", known.digest()))).await.status, 200);
+    let pulled = get(&scene.blob()).await;
+    assert!(
+        (pulled.status, pulled.header("countersign-cache")) == (200, "hit") && pulled.body == scene.layer
+    );
+    assert_eq!(scene.stage.origin.requests().len(), 0);
+    served_whole(&scene).await;
+    scene.gateway.logs("ERROR", "the disk has no room for content").await;
+    scene.gateway.logs("ERROR", "the disk did not take a document").await;
+
+    disk.free();
+    let blob = scene.url(&format!("blobs/{}", Digest::of(&layer)));
+    until("it is kept", async || get(&blob).await.header("countersign-cache") == "hit").await;
+    assert_eq!(scene.metric("countersign_storage_bytes{part=\"layers\"}").await, 5 * 1024 * 1024);
+    scene.restart_on(&disk).await;
+    scene.stage.origin.clear_requests();
+    assert_eq!(get(&scene.url(&format!("manifests/{}", image.digest()))).await.status, 200);
+    let blob = scene.url(&format!("blobs/{}", Digest::of(&layer)));
+    assert_eq!(get(&blob).await.header("countersign-cache"), "hit");
+    let is_blob = |seen: &Seen| seen.path.ends_with(&Digest::of(&layer).to_string());
+    assert_eq!(scene.stage.origin.count(is_blob), 0);
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -186,6 +187,7 @@ pub(super) struct Served {
     pub(super) doors: DoorClient,
     pub(super) process: Running,
     config: PathBuf,
+    log: Arc<Mutex<String>>,
 }
 
 impl Served {
@@ -226,11 +228,24 @@ impl Served {
         let mut process =
             command.args(["serve", "--config"]).arg(config).stdout(Stdio::piped()).spawn().unwrap();
         let output = process.stdout.take().unwrap();
-        let process = Running(process);
+        let (process, log) = (Running(process), Arc::default());
+        let logged = Arc::clone(&log);
         let [registry, admission, admin] =
-            tokio::task::spawn_blocking(move || addresses(output)).await.unwrap();
+            tokio::task::spawn_blocking(move || addresses(output, logged)).await.unwrap();
         let doors = DoorClient::new(registry, admission, admin, &storage.join("ca.pem"));
-        Self { registry, doors, process, config: config.to_owned() }
+        Self { registry, doors, process, config: config.to_owned(), log }
+    }
+
+    /// What it has logged since it was ready.
+    pub(super) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until it has logged a line at this level that says so.
+    #[track_caller]
+    pub(super) fn logs(&self, level: &str, what: &str) -> impl Future<Output = ()> {
+        let says = move |line: &str| line.contains(level) && line.contains(what);
+        until("it is logged", async move || self.log().lines().any(says))
     }
 
     /// The pull door and `countersign verify` both allow an image, or both deny it.
@@ -244,8 +259,8 @@ impl Served {
     }
 }
 
-/// Where the doors are, as the product says when it is ready.
-fn addresses(output: ChildStdout) -> [SocketAddr; 3] {
+/// Where the doors are, as the product says when it is ready. What it says afterwards is added to its log.
+fn addresses(output: ChildStdout, log: Arc<Mutex<String>>) -> [SocketAddr; 3] {
     let mut lines = BufReader::new(output).lines();
     let mut after = |mark: &str| -> SocketAddr {
         let line =
@@ -255,7 +270,9 @@ fn addresses(output: ChildStdout) -> [SocketAddr; 3] {
     };
     let addresses = [after("docker://"), after("https://"), after("http://")];
     // Whoever stops reading stops a writer in the end.
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    std::thread::spawn(move || {
+        lines.map_while(Result::ok).for_each(|line| *log.lock().unwrap() += &(line + "\n"));
+    });
     addresses
 }
 

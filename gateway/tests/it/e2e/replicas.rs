@@ -136,7 +136,7 @@ pub(super) async fn reaches(replica: &Gateway) {
 }
 
 /// What the metrics of a process say of this name, labels and all. Those in one process share their metrics.
-async fn figure(replica: &DoorClient, name: &str) -> String {
+pub(super) async fn figure(replica: &DoorClient, name: &str) -> String {
     let reply = replica.admin("/metrics").await;
     let text = String::from_utf8(reply.bytes().to_vec()).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
