@@ -36,6 +36,7 @@ mod search;
 mod tags;
 mod telemetry;
 mod tenants;
+pub mod threads;
 mod tls;
 pub mod trust;
 mod turns;

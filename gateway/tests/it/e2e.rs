@@ -14,6 +14,7 @@ mod interleavings;
 mod kubernetes;
 mod metrics;
 mod nodes;
+mod noisy;
 mod parts;
 mod paths;
 mod purge;
