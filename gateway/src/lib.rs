@@ -18,6 +18,7 @@ mod hostname;
 mod image_configs;
 pub mod kubernetes;
 mod listen;
+mod login;
 mod material;
 mod memory;
 mod metrics;

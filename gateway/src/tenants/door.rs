@@ -15,6 +15,7 @@ use super::signs::Signs;
 use super::{Apart, Tenant, Tenants};
 use crate::admission::about;
 use crate::config::PathPrefix;
+use crate::login::ToldByLogin;
 use crate::reply::{Body, header_value, whole};
 
 /// The most bytes of a review that are read before it is known whose it is: as many as the door behind would read on for.
@@ -25,15 +26,18 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 
 impl Tenants {
     /// Answers at the pull door.
-    pub(crate) async fn pull<B>(&self, request: Request<B>) -> Response<Body> {
+    pub(crate) async fn pull<B>(&self, mut request: Request<B>) -> Response<Body> {
         let Some(apart) = &self.apart else {
             return self.everybody.pull.answer(&request).await;
         };
         let recognised = apart.known.load().of_caller(&Signs::of(&request));
-        let Recognised { tenant, prefix } = match recognised {
+        let Recognised { tenant, prefix, by_login } = match recognised {
             Ok(recognised) => recognised,
             Err(stranger) => return turned_away(&request, stranger),
         };
+        if by_login {
+            request.extensions_mut().insert(ToldByLogin);
+        }
         let span = tracing::info_span!("tenant", name = tenant.name().name());
         self.pull_of(apart, &tenant, prefix.as_ref(), request).instrument(span).await
     }

@@ -16,6 +16,7 @@ mod metrics;
 mod nodes;
 mod noisy;
 mod parts;
+mod pass_through;
 mod paths;
 mod purge;
 mod redis;
