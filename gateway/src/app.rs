@@ -19,6 +19,7 @@ use crate::decision::Decisions;
 use crate::figures::Figures;
 use crate::listen::Door;
 use crate::memory::usage;
+use crate::peer::Peer;
 use crate::records::{Audit, Records};
 use crate::tenants::{Deciding, Tenants};
 use crate::threads::{self, Threads};
@@ -130,7 +131,7 @@ impl App {
             readiness.clone(),
             in_force.rules.clone(),
             foundations.cluster.clone(),
-            handle,
+            handle.clone(),
             figures,
             Operated {
                 access,
@@ -142,9 +143,10 @@ impl App {
             let counting = usage::count_now_and_then(tenants.everybody().memory(), until(stopped.clone()));
             app.tasks.push(tokio::spawn(counting));
         }
+        app.tasks.push(tokio::spawn(metrics::tidy(handle, until(stopped.clone()))));
         for (door, via) in [(admin, Via::Address), (Door::of_socket(socket), Via::Socket)] {
             let admin_door = admin_door.clone();
-            app.open(door, stopped.clone(), move |request| {
+            app.open(door, stopped.clone(), move |request, _| {
                 let admin_door = admin_door.clone();
                 async move { admin_door.answer(request, via).await }
             });
@@ -195,12 +197,12 @@ impl App {
         threads: &Threads,
     ) {
         let (asked, work) = (tenants.clone(), threads.work.clone());
-        let pulls = move |request| {
+        let pulls = move |request, peer| {
             let tenants = asked.clone();
-            threads::within(work.clone(), async move { tenants.pull(request).await })
+            threads::within(work.clone(), async move { tenants.pull(request, peer).await })
         };
         let (asked, work) = (tenants.clone(), threads.work.clone());
-        let reviews = move |request| {
+        let reviews = move |request, _| {
             let tenants = asked.clone();
             threads::within(work.clone(), async move { tenants.review(request).await })
         };
@@ -210,7 +212,7 @@ impl App {
 
     fn open<F, Fut>(&mut self, door: Door, stopped: watch::Receiver<bool>, answer: F)
     where
-        F: Fn(http::Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
+        F: Fn(http::Request<Incoming>, Arc<Peer>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = http::Response<crate::reply::Body>> + Send + 'static,
     {
         self.tasks.push(tokio::spawn(door.serve(answer, until(stopped))));

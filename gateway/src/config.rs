@@ -126,6 +126,8 @@ pub struct Kind {
     pub group: String,
     /// Its name, in whichever version.
     pub kind: String,
+    /// What an API server calls objects of it in paths and rules.
+    pub resource: String,
     /// Where images stand. None of these leads to another.
     pub paths: Vec<FieldPath>,
 }

@@ -1,5 +1,6 @@
 //! Listening: connections, TLS, limits, and a drain that lets answers finish.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -84,10 +85,10 @@ impl Door {
         }
     }
 
-    /// Answers until `stop` resolves, then stops accepting and waits for what is under way.
+    /// Answers each request, of whoever is at the other end, until `stop` resolves, then stops accepting and waits for what is under way.
     pub(crate) async fn serve<F, Fut>(self, answer: F, stop: impl Future<Output = ()>)
     where
-        F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
+        F: Fn(Request<Incoming>, Arc<Peer>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Response<Body>> + Send + 'static,
     {
         let graceful = GracefulShutdown::new();
@@ -138,7 +139,7 @@ struct Connection<F> {
 
 impl<F, Fut> Connection<F>
 where
-    F: Fn(Request<Incoming>) -> Fut + Clone + Send + Sync + 'static,
+    F: Fn(Request<Incoming>, Arc<Peer>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<Body>> + Send + 'static,
 {
     async fn serve(self, stream: Stream) {
@@ -162,17 +163,9 @@ where
 
     async fn speak(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer) {
         let Self { answer, watcher, .. } = self;
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer.clone());
-            let answer = answer.clone();
-            async move {
-                // A panic is no answer, and no answer lets anything through.
-                let answered = AssertUnwindSafe(async { answer(request).await }).catch_unwind().await;
-                Ok::<_, std::convert::Infallible>(answered.unwrap_or_else(|_| {
-                    tracing::error!("a request made the gateway panic");
-                    text(StatusCode::SERVICE_UNAVAILABLE, "the gateway failed")
-                }))
-            }
+        let peer = Arc::new(peer);
+        let service = service_fn(move |request: Request<Incoming>| {
+            AssertUnwindSafe(answer(request, peer.clone())).catch_unwind().map(or_failed)
         });
         let mut server = auto::Builder::new(TokioExecutor::new());
         server
@@ -192,4 +185,12 @@ where
             tracing::debug!(error, "a connection ended early");
         }
     }
+}
+
+/// The answer, or that there is none: whoever panics lets nothing through.
+fn or_failed(answered: std::thread::Result<Response<Body>>) -> Result<Response<Body>, Infallible> {
+    Ok(answered.unwrap_or_else(|_| {
+        tracing::error!("a request made the gateway panic");
+        text(StatusCode::SERVICE_UNAVAILABLE, "the gateway failed")
+    }))
 }

@@ -68,6 +68,21 @@ pub(crate) fn install() -> PrometheusHandle {
         .clone()
 }
 
+/// How often what was measured is put into its histograms.
+const TIDYING: Duration = Duration::from_secs(5);
+
+/// Puts what was measured into histograms now and then, until `stop` resolves: every single measurement is held until
+/// somebody does, and nobody may ever ask for them.
+pub(crate) async fn tidy(measured: PrometheusHandle, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(TIDYING) => measured.run_upkeep(),
+        }
+    }
+}
+
 impl Metrics {
     /// Registers everything with the installed recorder.
     pub fn new() -> Arc<Self> {

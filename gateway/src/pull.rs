@@ -27,7 +27,7 @@ use crate::hostname::Hostname;
 use crate::metrics::Metrics;
 use crate::place::{Place, Upstreams};
 use crate::records::{self, Came, Records, kept};
-use crate::reply::{Body, whole};
+use crate::reply::{Body, names, whole};
 use crate::tags::Resolved;
 use crate::telemetry;
 use crate::verdicts::{Ruling, Source};
@@ -249,7 +249,7 @@ impl PullDoor {
     async fn manifest(&self, pull: &Pull<'_>, version: &TagOrDigest) -> Result<Answered, Refusal> {
         let resolved = match version {
             TagOrDigest::Digest(digest) => Resolved { digest: *digest, stale: None },
-            TagOrDigest::Tag(tag) => self.content.resolve(&pull.place, tag).await?,
+            TagOrDigest::Tag(tag) => Box::pin(self.content.resolve(&pull.place, tag)).await?,
         };
         self.confirm(pull, resolved.digest).await?;
         let (mut known, mut source) = self.known(pull, resolved.digest).await?;
@@ -286,7 +286,7 @@ impl PullDoor {
     async fn known(&self, pull: &Pull<'_>, digest: Digest) -> Result<(Arc<Known>, Source), ContentError> {
         match self.content.manifest_in_memory(&pull.place, digest).await {
             Some(known) => Ok((known, Source::Memory)),
-            None => Ok((self.content.manifest(&pull.place, digest).await?, Source::Registry)),
+            None => Ok((Box::pin(self.content.manifest(&pull.place, digest)).await?, Source::Registry)),
         }
     }
 }
@@ -295,7 +295,7 @@ fn base() -> Response<Body> {
     let mut response = Response::new(whole("{}"));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
+    headers.insert(&names::API_VERSION, HeaderValue::from_static("registry/2.0"));
     response
 }
 
@@ -312,11 +312,10 @@ fn record<B>(
         Came::Ruled(_) | Came::Refused => records::Outcome::Denied,
         Came::Undecided { .. } => records::Outcome::Undecided,
     };
-    let (path, took) = (kept(request.uri().path()), started.elapsed());
-    let asked = path.to_string();
+    let (path, took): (Arc<str>, _) = (kept(request.uri().path()), started.elapsed());
     let pull = records::Pull {
         method: request.method().clone(),
-        path,
+        path: path.clone(),
         query: request.uri().query().map(kept).unwrap_or_default(),
         status: status.as_u16(),
     };
@@ -329,7 +328,7 @@ fn record<B>(
         outcome,
         observed: false,
         message: None,
-        images: vec![records::Image { path: String::new(), asked, took, came }],
+        images: vec![records::Image { path: String::new(), asked: path, took, came }],
     }
 }
 

@@ -57,6 +57,24 @@ impl http_body::Body for Body {
     }
 }
 
+/// The names of headers that `http` has none for, made once: from its text each would be put together anew.
+pub(crate) mod names {
+    use http::HeaderName;
+
+    pub(crate) static API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+    /// Where the answer came from.
+    pub(crate) static CACHE: HeaderName = HeaderName::from_static("countersign-cache");
+    pub(crate) static CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+    /// By which the answer is found in the logs.
+    pub(crate) static DECISION: HeaderName = HeaderName::from_static("countersign-decision");
+    pub(crate) static FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+    pub(crate) static NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
+    /// Why the answer is what it is.
+    pub(crate) static REASON: HeaderName = HeaderName::from_static("countersign-reason");
+    /// How many seconds ago the tag meant what it is taken for.
+    pub(crate) static STALE: HeaderName = HeaderName::from_static("countersign-stale");
+}
+
 /// A body of bytes at hand.
 pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
     Body(Kind::Whole(Full::new(bytes.into())))

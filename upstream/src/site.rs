@@ -229,7 +229,8 @@ impl Site {
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok((ask, response));
         }
-        let grant = self.renew(repository, grant, response).await?;
+        // Seldom, and large.
+        let grant = Box::pin(self.renew(repository, grant, response)).await?;
         ask.authorize(Some(grant.header().clone()));
         let response = self.send(Way::Endpoint, &ask).await?;
         if response.status() == StatusCode::UNAUTHORIZED {

@@ -46,7 +46,9 @@ impl Sites {
         // Who is not asked might have it.
         let mut failure = (sites.len() < self.0.len()).then(|| Outage::SetAside.into());
         for site in sites {
-            let error = match ask(site.clone()).await {
+            // A question takes kilobytes of state. They are on the heap, and not in whatever answers from memory alone as a
+            // rule and is moved about with them.
+            let error = match Box::pin(ask(site.clone())).await {
                 Ok(found) => return Ok(found),
                 Err(error) => error,
             };

@@ -126,7 +126,7 @@ impl AdmissionDoor {
                     Came::Undecided { subject: None, why: undecided.insert(why).clone() }
                 }
             };
-            kept.push(records::Image { path, asked: text, took, came });
+            kept.push(records::Image { path, asked: text.into(), took, came });
         }
         // Every image is accounted for by a proof, or the answer is no.
         let answer = if allowed.len() == kept.len() {

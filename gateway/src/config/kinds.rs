@@ -32,7 +32,7 @@ pub(super) fn read(kinds: Vec<wire::Kind>) -> Result<Vec<Kind>, ConfigError> {
 }
 
 fn one(key: &str, kind: wire::Kind) -> Result<Kind, ConfigError> {
-    let wire::Kind { group, kind, paths, pod_specs } = kind;
+    let wire::Kind { group, kind, resource, paths, pod_specs } = kind;
     if kind.is_empty() {
         return Err(wrong(format!("{key}.kind"), "is missing"));
     }
@@ -56,5 +56,35 @@ fn one(key: &str, kind: wire::Kind) -> Result<Kind, ConfigError> {
             return Err(wrong(key, format!("{path} is either an image or on the way to {other}")));
         }
     }
-    Ok(Kind { group, kind, paths: read })
+    let resource = resource.unwrap_or_else(|| plural(&kind.to_ascii_lowercase()));
+    Ok(Kind { group, kind, resource, paths: read })
+}
+
+/// What the objects of a kind are called, unless their definition says otherwise: Kubernetes guesses the same.
+fn plural(kind: &str) -> String {
+    match (kind.strip_suffix('y'), kind.ends_with('s')) {
+        (Some(stem), _) => format!("{stem}ies"),
+        (None, true) => format!("{kind}es"),
+        (None, false) => format!("{kind}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_is_the_plural_of_its_kind_or_what_is_said() {
+        for (kind, resource) in [("Rollout", "rollouts"), ("Policy", "policies"), ("Ingress", "ingresses")] {
+            let said = |resource| wire::Kind {
+                group: "g.example".into(),
+                kind: kind.into(),
+                resource,
+                paths: vec!["spec.image".into()],
+                pod_specs: Vec::new(),
+            };
+            assert_eq!(one("k", said(None)).unwrap().resource, resource);
+            assert_eq!(one("k", said(Some("others".into()))).unwrap().resource, "others");
+        }
+    }
 }

@@ -94,6 +94,7 @@ pub(super) struct Rewrite {
 pub(super) struct Kind {
     pub(super) group: String,
     pub(super) kind: String,
+    pub(super) resource: Option<String>,
     pub(super) paths: Vec<String>,
     pub(super) pod_specs: Vec<String>,
 }

@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use serde_json::{Value, json};
 
+use crate::config::Kind;
+
 /// Where the label and the annotation of ours are.
 pub(super) const INJECT: &str = "policy.countersign.dev/inject-ca";
 
@@ -20,6 +22,8 @@ pub struct Webhooks {
     pub ca: Option<String>,
     /// The namespace of the installation, which is not asked about.
     pub namespace: String,
+    /// What is asked about besides what comes with Kubernetes, in whichever version.
+    pub kinds: Vec<Kind>,
 }
 
 /// Where an API server finds the gateway.
@@ -62,10 +66,14 @@ impl Webhooks {
 
     fn configurations(&self) -> [Value; 4] {
         let [defaulting, validating] = of_policies(&self.name);
-        let mut mutate = self.webhook(&self.name, "/admission/mutate", WORKLOADS);
+        let others: Vec<_> = self.kinds.iter().map(|kind| [kind.resource.as_str()]).collect();
+        let others =
+            self.kinds.iter().zip(&others).map(|(kind, resource)| (&*kind.group, "*", &resource[..]));
+        let workloads: Vec<_> = WORKLOADS.iter().copied().chain(others).collect();
+        let mut mutate = self.webhook(&self.name, "/admission/mutate", &workloads);
         // Whoever changes an image after us is asked about again.
         mutate["reinvocationPolicy"] = json!("IfNeeded");
-        let mut validate = self.webhook(&self.name, "/admission/validate", WORKLOADS);
+        let mut validate = self.webhook(&self.name, "/admission/validate", &workloads);
         for webhook in [&mut mutate, &mut validate] {
             webhook["namespaceSelector"] = json!({"matchExpressions": [
                 {"key": "policy.sigstore.dev/include", "operator": "In", "values": ["true"]},

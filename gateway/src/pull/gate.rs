@@ -124,9 +124,15 @@ impl Gate {
         }
         let remembered =
             self.verdicts.remembered(&place.name, known.judged, self.no_match, &Request::Pull).await;
-        if let Some(permit) = remembered.as_ref().and_then(permit) {
-            return Ok(permit);
+        match remembered.as_ref().and_then(permit) {
+            Some(permit) => Ok(permit),
+            // On the heap: it is large, and a warm pull has no use for it.
+            None => Box::pin(self.judged(place, known)).await,
         }
+    }
+
+    /// Whether a manifest may be sent of which no remembered verdict says so.
+    async fn judged(&self, place: &Place, known: &Known) -> Result<Permit, Refusal> {
         for effort in [Effort::Memory, Effort::Full] {
             if let Some(permit) = self.descent(place, known, DEPTH, effort).await? {
                 return Ok(permit);

@@ -13,7 +13,7 @@ use crate::content::ContentError;
 use crate::decision::Decision;
 use crate::place::Unrouted;
 use crate::records::Came;
-use crate::reply::{Body, header_value, whole};
+use crate::reply::{Body, header_value, names, whole};
 use crate::undecided::Undecided;
 use crate::verdicts::Ruling;
 
@@ -161,8 +161,8 @@ impl Refusal {
         *response.status_mut() = answer.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert("countersign-reason", HeaderValue::from_static(answer.reason));
-        headers.insert("countersign-decision", decision.header());
+        headers.insert(&names::REASON, HeaderValue::from_static(answer.reason));
+        headers.insert(&names::DECISION, decision.header());
         if let Some(after) = answer.retry_after {
             headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
         }

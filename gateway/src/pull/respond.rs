@@ -9,7 +9,7 @@ use upstream::PageQuery;
 
 use super::{Ground, Permit, Pull, conditional};
 use crate::content::Known;
-use crate::reply::{Body, header_value, whole};
+use crate::reply::{Body, header_value, names, whole};
 use crate::verdicts::Source;
 
 /// A stable name for the ground of a permit.
@@ -95,38 +95,38 @@ pub(super) fn list(pull: &Pull<'_>, list: List) -> Response<Body> {
         headers.insert(header::LINK, link);
     }
     if list.filtered {
-        headers.insert("oci-filters-applied", HeaderValue::from_static("artifactType"));
+        headers.insert(&names::FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
     }
-    headers.insert("countersign-reason", HeaderValue::from_static("list"));
+    headers.insert(&names::REASON, HeaderValue::from_static("list"));
     shared_headers(headers, pull, Source::Registry);
     response
 }
 
 /// What every answer with content says of it.
 pub(super) fn content_headers(headers: &mut HeaderMap, pull: &Pull<'_>, digest: HeaderValue, source: Source) {
-    headers.insert("docker-content-digest", digest);
+    headers.insert(&names::CONTENT_DIGEST, digest);
     shared_headers(headers, pull, source);
 }
 
 fn shared_headers(headers: &mut HeaderMap, pull: &Pull<'_>, source: Source) {
-    headers.insert("countersign-cache", HeaderValue::from_static(source.as_str()));
-    headers.insert("countersign-decision", pull.decision.header());
+    headers.insert(&names::CACHE, HeaderValue::from_static(source.as_str()));
+    headers.insert(&names::DECISION, pull.decision.header());
     if let Some(namespace) = pull.query.namespace() {
-        headers.insert("oci-namespace", header_value(namespace));
+        headers.insert(&names::NAMESPACE, header_value(namespace));
     }
 }
 
 /// Says that the tag which led here was taken for what it meant this long ago.
 pub(super) fn mark_stale(response: &mut Response<Body>, age: Duration) {
     let headers = response.headers_mut();
-    headers.insert("countersign-stale", age.as_secs().into());
+    headers.insert(&names::STALE, age.as_secs().into());
     let text = "110 - \"the registry cannot be asked, this is what the tag last meant\"";
     headers.append(header::WARNING, HeaderValue::from_static(text));
 }
 
 /// Why it may be had, and what would have been denied.
 pub(super) fn ground(headers: &mut HeaderMap, permit: &Permit, no_match: NoMatch) {
-    headers.insert("countersign-reason", HeaderValue::from_static(reason(permit)));
+    headers.insert(&names::REASON, HeaderValue::from_static(reason(permit)));
     let (Ground::Judged(allowed) | Ground::Descent(allowed)) = permit.ground() else {
         return;
     };

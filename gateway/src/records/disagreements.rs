@@ -62,7 +62,7 @@ fn objections(record: &Record) -> Vec<(String, &'static str)> {
     let objects = record.images.iter().filter_map(|image| match &image.came {
         Came::Ruled(ruling) if ruling.allows() => None,
         Came::Ruled(ruling) => Some((ruling.subject().to_string(), ruling.reason())),
-        came @ (Came::Refused | Came::Undecided { .. }) => Some((image.asked.clone(), came.reason())),
+        came @ (Came::Refused | Came::Undecided { .. }) => Some((image.asked.to_string(), came.reason())),
     });
     let objections: Vec<_> = objects.collect();
     match (&record.asked, objections.is_empty() && record.outcome != Outcome::Allowed) {

@@ -54,7 +54,7 @@ pub(crate) struct Review {
 #[derive(Debug)]
 pub(crate) struct Pull {
     pub(crate) method: Method,
-    pub(crate) path: Box<str>,
+    pub(crate) path: Arc<str>,
     /// What stood in the query: the registry that a runtime names beside the path.
     pub(crate) query: Box<str>,
     pub(crate) status: u16,
@@ -75,7 +75,7 @@ pub(crate) struct Image {
     /// Where it stands in the object; empty for a pull.
     pub(crate) path: String,
     /// As it was asked for.
-    pub(crate) asked: String,
+    pub(crate) asked: Arc<str>,
     pub(crate) took: Duration,
     pub(crate) came: Came,
 }
@@ -96,7 +96,10 @@ pub(crate) enum Came {
 const LONGEST: usize = 512;
 
 /// A text that somebody else chose, or its beginning.
-pub(crate) fn kept(text: &str) -> Box<str> {
+pub(crate) fn kept<'a, T: From<&'a str>>(text: &'a str) -> T {
+    if text.len() <= LONGEST {
+        return text.into();
+    }
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => text[..end].into(),
         None => text.into(),

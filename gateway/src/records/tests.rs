@@ -9,7 +9,7 @@ use crate::undecided::Undecided;
 fn review(id: &Decisions, namespace: &str, name: &str, outcome: Outcome) -> Record {
     let images = vec![Image {
         path: "spec.containers[0].image".to_owned(),
-        asked: "ghcr.io/acme/app:v1".to_owned(),
+        asked: "ghcr.io/acme/app:v1".into(),
         took: Duration::from_micros(5),
         came: match outcome {
             Outcome::Undecided => Came::Undecided {

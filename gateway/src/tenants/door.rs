@@ -1,5 +1,6 @@
 //! The doors, in front of those of each tenant: who is it, may it ask more, and where is it answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,8 @@ use super::{Apart, Tenant, Tenants};
 use crate::admission::about;
 use crate::config::PathPrefix;
 use crate::login::ToldByLogin;
-use crate::reply::{Body, header_value, whole};
+use crate::peer::Peer;
+use crate::reply::{Body, header_value, names, whole};
 
 /// The most bytes of a review that are read before it is known whose it is: as many as the door behind would read on for.
 const REVIEW: usize = 32 * 1024 * 1024;
@@ -26,11 +28,11 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 
 impl Tenants {
     /// Answers at the pull door.
-    pub(crate) async fn pull<B>(&self, mut request: Request<B>) -> Response<Body> {
+    pub(crate) async fn pull<B>(&self, mut request: Request<B>, peer: Arc<Peer>) -> Response<Body> {
         let Some(apart) = &self.apart else {
             return self.everybody.pull.answer(&request).await;
         };
-        let recognised = apart.known.load().of_caller(&Signs::of(&request));
+        let recognised = apart.known.load().of_caller(&Signs::of(&request, &peer));
         let Recognised { tenant, prefix, by_login } = match recognised {
             Ok(recognised) => recognised,
             Err(stranger) => return turned_away(&request, stranger),
@@ -39,7 +41,8 @@ impl Tenants {
             request.extensions_mut().insert(ToldByLogin);
         }
         let span = tracing::info_span!("tenant", name = tenant.name().name());
-        self.pull_of(apart, &tenant, prefix.as_ref(), request).instrument(span).await
+        // On the heap, as it holds the request once more.
+        Box::pin(self.pull_of(apart, &tenant, prefix.as_ref(), request)).instrument(span).await
     }
 
     async fn pull_of<B>(
@@ -233,7 +236,7 @@ fn refused(status: StatusCode, code: ErrorCode, reason: &'static str, message: &
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert("countersign-reason", HeaderValue::from_static(reason));
+    headers.insert(&names::REASON, HeaderValue::from_static(reason));
     answer
 }
 

@@ -25,9 +25,7 @@ pub(super) struct Signs {
 
 impl Signs {
     /// What this request shows, and the connection that it came by.
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
-        let nobody = Peer::default();
-        let peer = request.extensions().get::<Peer>().unwrap_or(&nobody);
+    pub(super) fn of<B>(request: &Request<B>, peer: &Peer) -> Self {
         let by_header =
             request.headers().get_all(header::HOST).iter().map(|host| Hostname::of(host.to_str().ok()?));
         let by_uri = request.uri().authority().map(|authority| Hostname::of(authority.as_str()));
@@ -49,7 +47,7 @@ mod tests {
     #[test]
     fn every_name_that_a_request_calls_counts() {
         let request = Request::builder().uri("http://a.example/v2/").header("host", "B.example:5000");
-        let signs = Signs::of(&request.body(()).unwrap());
+        let signs = Signs::of(&request.body(()).unwrap(), &Peer::default());
         let names: Vec<_> = signs.hostnames.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["b.example", "a.example"]);
         assert_eq!(signs.repository.as_deref(), Some(""));

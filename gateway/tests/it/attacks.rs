@@ -2,6 +2,7 @@
 //! where those are.
 
 use serde_json::{Value, json};
+use testkit::authority::Identity;
 use testkit::registry::Fault;
 
 use super::admission::mutate_review;
@@ -317,6 +318,50 @@ async fn attack_49_a_trust_root_that_is_not_there_decides_nothing() {
     assert!(allowed(&gateway, &[&signed]).await);
 }
 
+/// The YAML documents of the book that say this.
+fn documented(saying: &str) -> String {
+    let book = include_str!("../../../docs/install.md");
+    let blocks = book.split("```yaml\n").skip(1).filter_map(|block| block.split("```").next());
+    blocks.filter(|block| block.contains(saying)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_50_its_own_upgrade_is_judged_and_a_downgrade_is_refused() {
+    const OWN: &str = "countersign/countersign";
+    let stage = Stage::new().await;
+    let released = |seed, by: &str| {
+        let image = stage.unsigned(seed, OWN, &format!("v{seed}"));
+        stage.sign(OWN, &image.digest(), &Identity::github_workflow(OWN, by));
+        image.digest()
+    };
+    let old = released(1, "release.yml@refs/tags/v0.1.0");
+    let new = released(2, "release.yml@refs/tags/v0.2.0");
+    let fork = stage.unsigned(3, OWN, "v3").digest();
+    stage.sign(OWN, &fork, &Identity::github_workflow("eve/countersign", "release.yml@refs/tags/v0.2.0"));
+    let forged = [
+        fork,
+        released(4, "release.yml@refs/heads/main"),
+        released(5, "ci.yml@refs/tags/v0.2.0"),
+        stage.unsigned(6, OWN, "v6").digest(),
+    ];
+    let here = |text: String| text.replace("ghcr.io/", &format!("{HOST}/"));
+    stage.policy("acme.yaml", &here(documented("name: countersign-is-signed")));
+    let gateway = stage.gateway().await;
+    let admitted = async |digest: &oci::Digest| {
+        let pulled = gateway.get(&format!("/v2/{HOST}/{OWN}/manifests/{digest}")).await.status == 200;
+        assert_eq!(allowed(&gateway, &[&format!("{HOST}/{OWN}@{digest}")]).await, pulled, "both doors agree");
+        pulled
+    };
+    assert!(admitted(&old).await && admitted(&new).await);
+    for digest in &forged {
+        assert!(!admitted(digest).await);
+    }
+    stage.policy("revoked.yaml", &documented("name: countersign-before-0.2"));
+    gateway.reload().await;
+    assert!(!admitted(&old).await, "what is revoked does not come back");
+    assert!(admitted(&new).await);
+}
+
 /// The message of a denial, whatever is in it.
 fn message(response: &Value) -> &str {
     response["status"]["message"].as_str().unwrap()
@@ -328,7 +373,7 @@ async fn what_strangers_leave_with_an_image_makes_no_message_too_long() {
     let digest = stage.unsigned(1, "acme/app", "v1").digest();
     let strangers = (0..40).map(|number| {
         let eve = format!("{}{number}@example.com", "e".repeat(40));
-        let identity = testkit::authority::Identity::email("https://accounts.example", &eve);
+        let identity = Identity::email("https://accounts.example", &eve);
         stage.authority.sign(&digest, &format!("{HOST}/acme/app"), &identity)
     });
     stage.attach("acme/app", &digest, &strangers.collect::<Vec<_>>());

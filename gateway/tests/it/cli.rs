@@ -128,6 +128,29 @@ async fn verify_judges_for_an_object_as_admission_would() {
 }
 
 #[test]
+fn webhooks_ask_about_the_kinds_that_are_configured() {
+    let rules = |arguments: &[&str]| {
+        let printed = countersign(arguments);
+        exits(&printed, 0, &[]);
+        text(&printed)
+    };
+    let own = rules(&["webhooks"]);
+    assert!(own.contains("name: policy.sigstore.dev") && !own.contains("rollouts"), "{own}");
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("countersign.yaml");
+    let kinds = "admission: {webhook: policy.acme.example, kinds: [\
+        {group: argoproj.io, kind: Rollout, podSpecs: [spec.template.spec]}, \
+        {group: kubevirt.io, kind: VirtualMachine, resource: vms, paths: ['spec.image']}]}";
+    std::fs::write(&path, kinds).unwrap();
+    let asked = rules(&["webhooks", "--config", path.to_str().unwrap()]);
+    for (said, times) in
+        [("argoproj.io", 2), ("- rollouts", 2), ("- vms", 2), ("name: policy.acme.example", 4)]
+    {
+        assert_eq!(asked.matches(said).count(), times, "{said}: {asked}");
+    }
+}
+
+#[test]
 fn a_policy_is_checked_in_the_webhooks_words() {
     let directory = tempfile::TempDir::new().unwrap();
     let write = |name: &str, text: &str| {

@@ -4,7 +4,7 @@
 mod admission;
 mod admission_records;
 mod admission_rewrite;
-mod admission_scenarios;
+
 mod admission_updates;
 mod architecture;
 mod attacks;
@@ -29,6 +29,7 @@ mod pull;
 mod real_images;
 mod remote;
 mod revoked;
+mod scenarios;
 mod stage;
 mod tags;
 mod tenants;

@@ -18,6 +18,14 @@
   apiVersions: [v1]
   operations: [CREATE, UPDATE]
   resources: [jobs, cronjobs]
+{{- range ((.Values.config.admission | default dict).kinds | default list) }}
+{{- $kind := lower .kind }}
+{{- $guess := hasSuffix "y" $kind | ternary (printf "%sies" (trimSuffix "y" $kind)) (printf "%s%s" $kind (hasSuffix "s" $kind | ternary "es" "s")) }}
+- apiGroups: [{{ .group | default "" | quote }}]
+  apiVersions: ["*"]
+  operations: [CREATE, UPDATE]
+  resources: [{{ .resource | default $guess }}]
+{{- end }}
 {{- with .Values.webhook.extraRules }}
 {{ toYaml . }}
 {{- end }}

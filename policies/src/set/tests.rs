@@ -225,8 +225,8 @@ fn revisions_differ_exactly_where_policies_do() {
 
 #[test]
 fn revisions_differ_by_every_revocation_and_only_those_change_what_is_revoked() {
-    let digest = |of: &[u8]| oci::Digest::of(of);
-    let revoking = |image: oci::Digest| {
+    let digest = |of: &[u8]| Digest::of(of);
+    let revoking = |image: Digest| {
         format!(
             "apiVersion: policy.countersign.dev/v1alpha1\nkind: Revocation\nmetadata: {{name: leak}}\n\
              spec: {{reason: r, digests: [{{digest: '{image}'}}]}}\n"

@@ -59,7 +59,7 @@ fn templates_are_found_where_each_kind_has_them() {
 #[test]
 fn the_images_of_other_kinds_are_where_it_is_configured() {
     let paths = ["spec.steps[*].image", "spec.sidecar.image"].map(|path| path.parse().unwrap()).to_vec();
-    let task = Kind { group: "tekton.dev".into(), kind: "Task".into(), paths };
+    let task = Kind { group: "tekton.dev".into(), kind: "Task".into(), resource: "tasks".into(), paths };
     let kinds = Kinds::new(&[task]);
     let workload = kinds.all().find(|workload| workload.kind() == "Task").unwrap();
     check(

@@ -5,6 +5,7 @@ mod control_plane;
 mod definitions;
 mod load;
 mod outage;
+mod scenarios;
 mod status;
 mod world;
 

@@ -118,7 +118,7 @@ impl Node {
 const CTRS: [&str; 2] = ["ctr", "ctr2"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn containerd_has_no_other_way_under_what_is_written_for_it_and_for_docker() {
+async fn attack_42_containerd_that_is_asked_directly_has_no_other_way() {
     let node = Node::new().await;
     for (runtime, certs) in [("containerd", "etc/containerd/certs.d"), ("docker", "etc/docker/certs.d")] {
         let hosts = node.configure(runtime).join(certs).display().to_string();
@@ -133,7 +133,7 @@ async fn containerd_has_no_other_way_under_what_is_written_for_it_and_for_docker
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn skopeo_and_podman_have_no_other_way_under_what_is_written_for_them() {
+async fn attack_42_nor_have_skopeo_and_podman() {
     let node = Node::new().await;
     for runtime in ["crio", "podman"] {
         let etc = node.configure(runtime).join("etc/containers");

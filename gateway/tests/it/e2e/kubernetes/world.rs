@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 use testkit::authority::{Identity, ManagedKey, Recipe};
 use testkit::image::Image;
 
@@ -81,6 +81,10 @@ impl World {
     pub(super) async fn start_with(&mut self, more: &str) {
         let configuration = self.configuration(more);
         self.gateway = Some(Gateway::start(&configuration).await);
+    }
+
+    pub(super) fn stage(&self) -> &Stage {
+        &self.stage
     }
 
     pub(super) fn gateway(&self) -> &Gateway {
@@ -250,35 +254,7 @@ impl World {
 
     /// The stage's authority as an object.
     pub(super) fn trust_root(&self, name: &str) -> String {
-        let root: Value = serde_json::from_str(&self.stage.authority.trusted_root()).unwrap();
-        let pem = |label: &str, der: &Value| {
-            format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", der["rawBytes"].as_str().unwrap())
-        };
-        let base64 = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
-        let authorities = |list: &str| {
-            let authorities = root[list].as_array().unwrap().iter().map(|authority| {
-                let chain = authority["certChain"]["certificates"].as_array().unwrap();
-                let chain: String = chain.iter().map(|der| pem("CERTIFICATE", der)).collect();
-                json!({"subject": authority["subject"], "uri": authority["uri"], "certChain": base64(chain)})
-            });
-            authorities.collect::<Vec<_>>()
-        };
-        let logs = |list: &str| {
-            let logs = root[list].as_array().unwrap().iter().map(|log| {
-                let key = base64(pem("PUBLIC KEY", &log["publicKey"]));
-                json!({"baseURL": log["baseUrl"], "hashAlgorithm": "sha-256", "publicKey": key})
-            });
-            logs.collect::<Vec<_>>()
-        };
-        let keys = json!({
-            "certificateAuthorities": authorities("certificateAuthorities"), "tLogs": logs("tlogs"),
-            "ctLogs": logs("ctlogs"), "timestampAuthorities": authorities("timestampAuthorities"),
-        });
-        json!({
-            "apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "TrustRoot", "metadata": {"name": name},
-            "spec": {"sigstoreKeys": keys},
-        })
-        .to_string()
+        crate::scenarios::trust_root(name, &self.stage.authority.trusted_root())
     }
 }
 
