@@ -22,6 +22,7 @@ use crate::memory::usage;
 use crate::peer::Peer;
 use crate::records::{Audit, Records};
 use crate::tenants::{Deciding, Tenants};
+use crate::threads::{self, Threads};
 use crate::{metrics, reload, tls, trust};
 
 /// How long requests under way may take to finish once the gateway is told to stop.
@@ -60,6 +61,14 @@ impl App {
     /// # Errors
     /// Whatever is wrong first; nothing is left running then.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_with(config, &Threads::shared()).await
+    }
+
+    /// The same, on these threads.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_with(config: Config, threads: &Threads) -> anyhow::Result<Self> {
         let handle = metrics::install();
         let (repositories, remote) = core::parts(&config)?;
         let foundations = Arc::new(Foundations::open(&config, repositories, remote)?);
@@ -116,7 +125,7 @@ impl App {
             tenants: tenants.clone(),
             tasks: Vec::new(),
         };
-        app.open_doors(registry, admission, &tenants, &stopped);
+        app.open_doors(registry, admission, &tenants, &stopped, threads);
         let figures = Figures::new(tenants.clone(), app.shared.clone());
         let admin_door = Arc::new(Admin::new(
             readiness.clone(),
@@ -185,17 +194,20 @@ impl App {
         admission: Door,
         tenants: &Arc<Tenants>,
         stopped: &watch::Receiver<bool>,
+        threads: &Threads,
     ) {
-        let asked = tenants.clone();
-        self.open(registry, stopped.clone(), move |request, peer| {
+        let (asked, work) = (tenants.clone(), threads.work.clone());
+        let pulls = move |request, peer| {
             let tenants = asked.clone();
-            async move { tenants.pull(request, peer).await }
-        });
-        let asked = tenants.clone();
-        self.open(admission, stopped.clone(), move |request, _| {
+            threads::within(work.clone(), async move { tenants.pull(request, peer).await })
+        };
+        let (asked, work) = (tenants.clone(), threads.work.clone());
+        let reviews = move |request, _| {
             let tenants = asked.clone();
-            async move { tenants.review(request).await }
-        });
+            threads::within(work.clone(), async move { tenants.review(request).await })
+        };
+        self.tasks.push(threads.doors.spawn(registry.serve(pulls, until(stopped.clone()))));
+        self.tasks.push(threads.doors.spawn(admission.serve(reviews, until(stopped.clone()))));
     }
 
     fn open<F, Fut>(&mut self, door: Door, stopped: watch::Receiver<bool>, answer: F)

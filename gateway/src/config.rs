@@ -31,8 +31,9 @@ pub use redis::Redis;
 pub(crate) use redis::key_of;
 pub(crate) use secrets::short_secret;
 pub use secrets::{authorities, identity};
+pub(crate) use tenants::STORES;
 pub use tenants::{Caller, CallerCredential, Certificate, PathPrefix, Quotas, Tenant};
-pub use upstream::{CredentialSource, Endpoint, ProxySource, Upstream};
+pub use upstream::{Access, CredentialSource, Endpoint, ProxySource, Upstream};
 
 /// Everything that `serve` needs to know.
 #[derive(Clone, Debug)]
@@ -88,7 +89,7 @@ pub struct Registry {
     pub tag_freshness: Duration,
     /// How long after it was last confirmed a tag is believed whose registry cannot be asked; not at all without.
     pub stale_tags: Option<Duration>,
-    /// How long it is believed that a registry which was shown a tenant's credential still gives a repository.
+    /// How long it is believed that a registry which was shown a tenant's credential, or a caller's, still gives a repository.
     pub access_freshness: Duration,
     /// Where a pull goes that names no registry.
     pub default_upstream: Option<Host>,

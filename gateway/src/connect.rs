@@ -12,7 +12,7 @@ use upstream::{DockerLogin, Login, Proxy, Settings, Upstream};
 
 pub(crate) use object::bucket;
 
-use crate::config::{self, Config, CredentialSource, ProxySource};
+use crate::config::{self, Access, Config, CredentialSource, ProxySource};
 use crate::place::Upstreams;
 
 /// Every registry that is configured. No connection is opened, and no program is run.
@@ -29,11 +29,12 @@ pub(crate) fn upstreams(config: &Config) -> anyhow::Result<Upstreams> {
         let connected = Arc::new(connected);
         upstreams.add(&connected, &upstream.aliases);
         upstreams.call(&connected, &upstream.hostnames);
-        // Whoever is alone shows it for everybody, and what it was given stays available.
-        if !config.domain_is_alone()
-            && upstream.endpoints.iter().any(|endpoint| endpoint.credentials.is_some())
-        {
-            upstreams.show(&connected);
+        let has_own = upstream.endpoints.iter().any(|endpoint| endpoint.credentials.is_some());
+        match upstream.access {
+            Access::PassThrough => upstreams.pass_through(&connected, has_own),
+            // Whoever is alone shows it for everybody, and what it was given stays available.
+            Access::Own if has_own && !config.domain_is_alone() => upstreams.show(&connected),
+            Access::Own => {}
         }
     }
     if let Some(own) = &config.admission.rewrite {

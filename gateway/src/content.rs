@@ -259,6 +259,10 @@ impl Content {
     /// Forgets what is known of a repository, because its registry gives it to us no more: what its tags mean, which
     /// manifests it has, and what those link to. Bytes stay; nobody is led to them by this repository.
     async fn forget(&self, place: &Place) {
+        // What it does not give to one who pulls by a right of their own it may well give to others.
+        if place.upstream.is_by_caller() {
+            return;
+        }
         self.access.forget(&place.name);
         // Anybody may ask for any repository: where nothing is known, there is nothing that the fleet has to be told.
         let of_it = Beginning::of(&place.name);

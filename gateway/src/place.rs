@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use oci::{Host, InvalidName, Name, Repository};
 use thiserror::Error;
-use upstream::Upstream;
+use upstream::{Credentials, Upstream};
 
 use crate::hostname::Hostname;
 
@@ -16,6 +16,13 @@ pub struct Place {
     pub name: Name,
     /// The registry.
     pub upstream: Arc<Upstream>,
+}
+
+impl Place {
+    /// The same repository as whoever has these credentials is given it.
+    pub(crate) fn shown(self, credentials: Credentials) -> Self {
+        Self { upstream: Arc::new(self.upstream.shown(credentials)), ..self }
+    }
 }
 
 /// Every registry that may be asked, by every name it has. A request can select one and never add one.
@@ -29,6 +36,8 @@ pub struct Upstreams {
     canaries: HashSet<Name>,
     /// Those that are shown a credential, of which each tenant has its own.
     asking: HashSet<Host>,
+    /// Those that are asked by the right of whoever pulls, and whether there is a credential besides, for admission.
+    passing: HashMap<Host, bool>,
 }
 
 /// The repository that is the canary in every registry, and under the gateway's own address: see docs/nodes.md.
@@ -90,6 +99,27 @@ impl Upstreams {
     /// not give any more.
     pub fn asks_who(&self, host: &Host) -> bool {
         self.asking.contains(host)
+    }
+
+    /// Says that an upstream is asked for what is pulled by the right of whoever pulls, and whether it has a credential
+    /// besides, for admission.
+    pub fn pass_through(&mut self, upstream: &Arc<Upstream>, has_own: bool) {
+        self.passing.insert(upstream.host().clone(), has_own);
+    }
+
+    /// Whether this registry, by its own name, is asked for what is pulled by the right of whoever pulls.
+    pub(crate) fn passes_through(&self, host: &Host) -> bool {
+        self.passing.contains_key(host)
+    }
+
+    /// Whether any is.
+    pub(crate) fn any_passes_through(&self) -> bool {
+        !self.passing.is_empty()
+    }
+
+    /// Whether this registry is asked by the right of whoever pulls alone, so that admission has none.
+    pub(crate) fn is_for_callers_alone(&self, host: &Host) -> bool {
+        self.passing.get(host).is_some_and(|has_own| !has_own)
     }
 
     /// Makes an image a canary. Upstreams are added first: a canary has one name too, whatever it is called by.

@@ -2,6 +2,7 @@
 
 mod accept;
 mod blob;
+mod callers;
 mod conditional;
 mod cut;
 mod gate;
@@ -31,6 +32,8 @@ use crate::tags::Resolved;
 use crate::telemetry;
 use crate::verdicts::{Ruling, Source};
 
+use self::callers::Caller;
+pub(crate) use self::callers::Callers;
 use self::query::Query;
 pub(crate) use cut::Revocations;
 pub(crate) use gate::{Gate, Ground, Permit};
@@ -46,6 +49,7 @@ pub(crate) struct PullDoor {
     records: Arc<Records>,
     revocations: Revocations,
     prefetch: Prefetch,
+    callers: Callers,
     metrics: Arc<Metrics>,
     /// What whoever is denied something is told besides.
     told: Option<Arc<str>>,
@@ -54,6 +58,8 @@ pub(crate) struct PullDoor {
 /// How something of a repository was asked for.
 struct Pull<'a> {
     place: Place,
+    /// Who pulls, where the registry is asked by their own right.
+    caller: Option<Caller>,
     /// The repository as the client spells it, with whatever stands before it.
     name: &'a Repository,
     path: &'a str,
@@ -124,10 +130,11 @@ impl PullDoor {
         records: Arc<Records>,
         revocations: Revocations,
         prefetch: Prefetch,
+        callers: Callers,
         metrics: Arc<Metrics>,
         told: Option<Arc<str>>,
     ) -> Self {
-        Self { gate, content, upstreams, decisions, records, revocations, prefetch, metrics, told }
+        Self { gate, content, upstreams, decisions, records, revocations, prefetch, callers, metrics, told }
     }
 
     /// Answers one request. Dropping the future ends nothing that others wait for.
@@ -162,6 +169,9 @@ impl PullDoor {
             Err(error) => return refused(Kind::Other, &Refusal::Endpoint(error)),
         };
         let (kind, name) = match &endpoint {
+            Endpoint::Base if callers::has_to_log_in(&self.upstreams, request) => {
+                return refused(Kind::Base, &Refusal::NoLogin);
+            }
             Endpoint::Base => {
                 let response = base();
                 return Outcome { response, kind: Kind::Base, reason: "base", source: None, came: None };
@@ -172,7 +182,7 @@ impl PullDoor {
             Endpoint::Tags(name) => (Kind::Tags, name),
         };
         let answered = match self.pull(request, name, decision) {
-            Ok(pull) => self.content(&pull, &endpoint).await,
+            Ok(pull) => self.by_right(&pull, &endpoint).await,
             Err(refusal) => Err(refusal),
         };
         match answered {
@@ -193,8 +203,10 @@ impl PullDoor {
         let called = Hostname::called(request);
         let routed = self.upstreams.route(query.namespace(), called.as_ref(), name);
         let place = routed.inspect_err(|why| self.metrics.unrouted(why)).map_err(Refusal::Unrouted)?;
+        let (place, caller) = callers::by_right(&self.upstreams, place, request)?;
         Ok(Pull {
             place,
+            caller,
             name,
             path: request.uri().path(),
             query,
@@ -202,6 +214,23 @@ impl PullDoor {
             headers: request.headers(),
             decision,
         })
+    }
+
+    /// What is asked for, once it is proven that whoever pulls by a right of their own has it. Where the registry refuses
+    /// then what is not at hand, that was their right or somebody else's, who asked for the same first: it is proven anew,
+    /// once.
+    async fn by_right(&self, pull: &Pull<'_>, endpoint: &Endpoint) -> Result<Answered, Refusal> {
+        let Some(caller) = pull.caller else { return self.content(pull, endpoint).await };
+        self.callers.prove(caller, &pull.place, endpoint).await?;
+        match self.content(pull, endpoint).await {
+            // Lists are asked of the registry in their own right, whatever was proven.
+            Err(refusal) if !matches!(refusal, Refusal::List(_)) && refusal.is_by_registry() => {
+                self.callers.doubt(caller);
+                self.callers.prove(caller, &pull.place, endpoint).await?;
+                self.content(pull, endpoint).await
+            }
+            answered => answered,
+        }
     }
 
     async fn content(&self, pull: &Pull<'_>, endpoint: &Endpoint) -> Result<Answered, Refusal> {

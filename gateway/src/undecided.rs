@@ -24,6 +24,11 @@ pub enum Undecided {
     /// Signatures would be in a registry that this gateway does not ask.
     #[error("{0} is none of the registries that this gateway asks")]
     NoUpstream(Host),
+    /// The registry is asked by the right of whoever pulls, and nobody does.
+    #[error(
+        "{0} is asked with the credentials of whoever pulls, of which there are none here: credentials in upstreams[] are for this"
+    )]
+    NoCredentials(Host),
     /// There are no policies to judge by, or none that can be believed still: why.
     #[error("{0}")]
     Withheld(String),
@@ -49,6 +54,7 @@ impl Undecided {
             Self::Beyond(_) => "signatures-beyond-limits",
             Self::Manifest(_) => "manifest-unreadable",
             Self::NoUpstream(_) => "unknown-registry",
+            Self::NoCredentials(_) => "no-credentials",
             Self::Withheld(_) => "policies-withheld",
             Self::NoTrustRoot(_) => "unknown-trust-root",
             Self::Program(_) => "program",

@@ -21,6 +21,7 @@ use oci::{Digest, Name, TagOrDigest};
 use policies::{
     Case, Evidence, Facts, Judgement, Lookups, Matching, NoMatch, Request, Subject, Unjudged, Verdict, judge,
 };
+use upstream::Upstream;
 
 use self::evidence::{Gap, Gathered};
 pub(crate) use self::explain::Explained;
@@ -34,7 +35,7 @@ use crate::fleet::Fleet;
 use crate::material::{Demand, Materials};
 use crate::metrics::Metrics;
 use crate::phase::Phase;
-use crate::place::Upstreams;
+use crate::place::{Place, Upstreams};
 use crate::renewals::Renewals;
 use crate::rules::Rules;
 use crate::turns::Turns;
@@ -208,18 +209,53 @@ impl Verdicts {
         if let Some(ruling) = self.remembered(name, digest, no_match, request).await {
             return Ok(ruling);
         }
+        self.find_out(self.question(name, digest, no_match, request)).await
+    }
+
+    /// The same for whoever is given this place: where it is theirs by credentials of their own, what has to be found out is
+    /// asked of its registry with these.
+    ///
+    /// # Errors
+    /// As [`Verdicts::judge`].
+    pub(crate) async fn judge_at(
+        &self,
+        place: &Place,
+        digest: Digest,
+        no_match: NoMatch,
+        request: &Request,
+    ) -> Result<Ruling, Undecided> {
+        if let Some(ruling) = self.remembered(&place.name, digest, no_match, request).await {
+            return Ok(ruling);
+        }
+        let by = place.upstream.is_by_caller().then(|| place.upstream.clone());
+        self.find_out(Question { by, ..self.question(&place.name, digest, no_match, request) }).await
+    }
+
+    async fn find_out(&self, question: Question) -> Result<Ruling, Undecided> {
         let since = self.remembered.since();
-        let question = self.question(name, digest, no_match, request);
         question.rules.in_force()?;
         let (concluded, source) = self.answer(&question).await?;
         let (verdict, hearing) = self.remember(since, &question, concluded);
         Ok(Ruling { verdict, hearing, source })
     }
 
+    /// Where a repository is that a question leads to, as it is given to whom the question is asked for. Credentials of
+    /// theirs are for the registry that they were shown for, and no other.
+    fn place(&self, question: &Question, named: &Name) -> Result<Place, Undecided> {
+        let place = self.upstreams.place(named).ok_or_else(|| Undecided::NoUpstream(named.host.clone()))?;
+        match &question.by {
+            Some(by) if by.host() == place.upstream.host() => Ok(Place { upstream: by.clone(), ..place }),
+            _ if self.upstreams.is_for_callers_alone(&place.name.host) => {
+                Err(Undecided::NoCredentials(place.name.host))
+            }
+            _ => Ok(place),
+        }
+    }
+
     fn question(&self, name: &Name, digest: Digest, no_match: NoMatch, request: &Request) -> Question {
         let (rules, subject) = (self.rules.load_full(), Subject { name: name.clone(), digest });
         let no_match = rules.no_match(no_match, request);
-        Question { rules, subject, request: request.clone(), no_match }
+        Question { rules, subject, request: request.clone(), no_match, by: None }
     }
 
     /// Remembers what a question came to, unless anything was purged since it was asked.
@@ -370,6 +406,8 @@ struct Question {
     subject: Subject,
     request: Request,
     no_match: NoMatch,
+    /// The registry of the image as whoever it is asked for is given it by credentials of their own, if by any.
+    by: Option<Arc<Upstream>>,
 }
 
 impl Question {

@@ -1,5 +1,6 @@
 //! What a registry is shown, and how long that is good for.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use moka::future::Cache;
 use oci::Repository;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use crate::address::Reach;
 use crate::body;
@@ -26,7 +28,15 @@ use crate::status::{Voice, check};
 pub(crate) struct Grants {
     keyring: Keyring,
     endpoint: Origin,
-    remembered: Cache<Repository, Grant>,
+    remembered: Remembered,
+}
+
+/// Where grants are.
+enum Remembered {
+    /// Those of our own credentials, of which there are as many as repositories.
+    Kept(Cache<Repository, Grant>),
+    /// Those of somebody who asks for something, which end with their asking: seldom more than one.
+    Lent(Mutex<HashMap<Repository, Grant>>),
 }
 
 /// An `Authorization`, and until when it is worth trying.
@@ -62,13 +72,19 @@ const CLIENT_ID: &str = "countersign";
 
 impl Grants {
     pub(crate) fn new(login: Option<Login>, endpoint: Origin) -> Self {
-        let remembered = Cache::builder().max_capacity(GRANT_LIMIT).expire_after(UntilItEnds).build();
-        Self { keyring: Keyring::new(login), endpoint, remembered }
+        let kept = Cache::builder().max_capacity(GRANT_LIMIT).expire_after(UntilItEnds).build();
+        Self { keyring: Keyring::new(login), endpoint, remembered: Remembered::Kept(kept) }
+    }
+
+    /// Those of somebody who shows these, for as long as they ask.
+    pub(crate) fn lent(credentials: Credentials, endpoint: Origin) -> Self {
+        let keyring = Keyring::new(Some(credentials.into()));
+        Self { keyring, endpoint, remembered: Remembered::Lent(Mutex::default()) }
     }
 
     /// The grant for pulling from a repository, if there is one at hand that is of the credentials there are now.
     pub(crate) async fn at_hand(&self, repository: &Repository) -> Option<Grant> {
-        let grant = self.remembered.get(repository).await?;
+        let grant = self.remembered.find(repository).await?;
         if grant.serial == self.keyring.serial().await {
             return Some(grant);
         }
@@ -83,9 +99,9 @@ impl Grants {
     }
 
     async fn forget(&self, repository: &Repository, grant: &Grant) {
-        let current = self.remembered.get(repository).await;
+        let current = self.remembered.find(repository).await;
         if current.is_some_and(|current| current.header == grant.header) {
-            self.remembered.invalidate(repository).await;
+            self.remembered.forget(repository).await;
         }
     }
 
@@ -109,13 +125,11 @@ impl Grants {
                 }
             }
         };
-        let outcome = self.remembered.try_get_with(repository.clone(), obtaining).await;
-        if let Err(error) = &outcome
-            && matches!(**error, FetchError::Unauthorized)
-        {
+        let outcome = self.remembered.find_or(repository, obtaining).await;
+        if let Err(FetchError::Unauthorized) = &outcome {
             self.keyring.refused().await;
         }
-        outcome.map_err(|error: Arc<FetchError>| (*error).clone())
+        outcome
     }
 
     async fn bearer(&self, client: &Client, ask: &Ask, serial: u64) -> Result<Grant, FetchError> {
@@ -130,7 +144,51 @@ impl Grants {
     }
 }
 
+impl Remembered {
+    async fn find(&self, repository: &Repository) -> Option<Grant> {
+        match self {
+            Self::Kept(kept) => kept.get(repository).await,
+            Self::Lent(lent) => lent.lock().await.get(repository).filter(|grant| grant.is_good()).cloned(),
+        }
+    }
+
+    async fn forget(&self, repository: &Repository) {
+        match self {
+            Self::Kept(kept) => kept.invalidate(repository).await,
+            Self::Lent(lent) => drop(lent.lock().await.remove(repository)),
+        }
+    }
+
+    /// The one that is there, or else this, for all who ask at once.
+    async fn find_or(
+        &self,
+        repository: &Repository,
+        obtaining: impl Future<Output = Result<Grant, FetchError>>,
+    ) -> Result<Grant, FetchError> {
+        let lent = match self {
+            Self::Kept(kept) => {
+                let outcome = kept.try_get_with(repository.clone(), obtaining).await;
+                return outcome.map_err(|error: Arc<FetchError>| (*error).clone());
+            }
+            Self::Lent(lent) => lent,
+        };
+        // Whoever else waits for it is asked for by the same one.
+        let mut lent = lent.lock().await;
+        if let Some(grant) = lent.get(repository).filter(|grant| grant.is_good()) {
+            return Ok(grant.clone());
+        }
+        let grant = obtaining.await?;
+        lent.insert(repository.clone(), grant.clone());
+        Ok(grant)
+    }
+}
+
 impl Grant {
+    /// Whether it is still worth trying.
+    fn is_good(&self) -> bool {
+        self.until > Instant::now()
+    }
+
     fn new(header: HeaderValue, seconds: u64, serial: u64) -> Self {
         let lifetime = Duration::from_secs(seconds.min(LONGEST_LIFETIME));
         // The margin is for the way, and for clocks that differ in speed.

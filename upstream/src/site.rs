@@ -1,5 +1,6 @@
 //! One endpoint of a registry, and everything that is known about it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::response::Parts;
@@ -15,6 +16,7 @@ use crate::body;
 use crate::breaker::{Admission, Breaker};
 use crate::challenge;
 use crate::client::{Ask, Client, Manners, SECOND_TRIES, Way, is_overloaded};
+use crate::credentials::Credentials;
 use crate::error::{BuildError, FetchError, Outage};
 use crate::figures::Figures;
 use crate::grant::{Grant, Grants};
@@ -32,13 +34,13 @@ use crate::upstream::Kind;
 pub(crate) struct Site {
     pub(crate) origin: Origin,
     pub(crate) mirror: bool,
-    pub(crate) client: Client,
-    pub(crate) figures: Figures,
-    realms: Vec<Realm>,
-    redirects: Vec<Origin>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) figures: Arc<Figures>,
+    realms: Arc<[Realm]>,
+    redirects: Arc<[Origin]>,
     grants: Grants,
-    breaker: Breaker,
-    pace: Pace,
+    breaker: Arc<Breaker>,
+    pace: Arc<Pace>,
     /// The blobs that it sent other bytes for, of late.
     doubted: Cache<Digest, ()>,
 }
@@ -85,17 +87,34 @@ impl Site {
             second_tries: if alone { SECOND_TRIES } else { 0 },
         })?;
         Ok(Self {
-            figures: Figures::new(&settings.host, &origin),
+            figures: Arc::new(Figures::new(&settings.host, &origin)),
             mirror: settings.mirror,
-            client,
-            realms,
-            redirects: settings.redirects,
+            client: Arc::new(client),
+            realms: realms.into(),
+            redirects: settings.redirects.into(),
             grants: Grants::new(settings.credentials, origin.clone()),
-            breaker: Breaker::default(),
-            pace: Pace::new(settings.concurrency, settings.timeouts.queue),
+            breaker: Arc::default(),
+            pace: Arc::new(Pace::new(settings.concurrency, settings.timeouts.queue)),
             doubted: Cache::builder().max_capacity(DOUBTS).time_to_live(DOUBTED_FOR).build(),
             origin,
         })
+    }
+
+    /// The same endpoint, which is shown these credentials in place of any of ours. Connections, breaker and pace are those
+    /// of all; tokens are these credentials' alone, and end with what this returns.
+    pub(crate) fn shown(&self, credentials: Credentials) -> Self {
+        Self {
+            origin: self.origin.clone(),
+            mirror: self.mirror,
+            client: self.client.clone(),
+            figures: self.figures.clone(),
+            realms: self.realms.clone(),
+            redirects: self.redirects.clone(),
+            grants: Grants::lent(credentials, self.origin.clone()),
+            breaker: self.breaker.clone(),
+            pace: self.pace.clone(),
+            doubted: self.doubted.clone(),
+        }
     }
 
     /// Whether it is asked as a matter of course.

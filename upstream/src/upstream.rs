@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use oci::{
     Digest, Endpoint as Path, Host, MANIFEST_ACCEPT, MANIFEST_LIMIT, MediaType, Repository, Tag, TagOrDigest,
     Verified,
 };
 
 use crate::body::{self, Body};
+use crate::credentials::Credentials;
 use crate::error::{BuildError, FetchError};
 use crate::images::Images;
 use crate::redirect;
@@ -27,6 +28,8 @@ pub(crate) use crate::site::Answer;
 pub struct Upstream {
     host: Host,
     pub(crate) sites: Arc<Sites>,
+    /// Whether what it is shown is somebody else's.
+    by_caller: bool,
 }
 
 /// A manifest, checked against its digest.
@@ -96,7 +99,28 @@ impl Upstream {
         let alone = others.is_empty();
         let others =
             others.into_iter().map(|settings| Site::new(settings, alone)).collect::<Result<_, _>>()?;
-        Ok(Self { host, sites: Arc::new(Sites::new(Site::new(first, alone)?, others)) })
+        Ok(Self { host, sites: Arc::new(Sites::new(Site::new(first, alone)?, others)), by_caller: false })
+    }
+
+    /// The same registry as somebody else is given it, at its first endpoint: it is shown these credentials and none of
+    /// ours. They are forgotten with what this returns, and so are the tokens that they are exchanged for.
+    #[must_use]
+    pub fn shown(&self, credentials: Credentials) -> Self {
+        let site = self.sites.first().shown(credentials);
+        Self { host: self.host.clone(), sites: Arc::new(Sites::new(site, Vec::new())), by_caller: true }
+    }
+
+    /// Whether this is a registry as [somebody else](Self::shown) is given it.
+    pub fn is_by_caller(&self) -> bool {
+        self.by_caller
+    }
+
+    /// That the registry gives something of a repository to whom it is asked by: a manifest, or a blob.
+    ///
+    /// # Errors
+    /// Among others that it refuses, or has no such thing, which many registries say in place of refusing.
+    pub async fn gives(&self, path: &Path) -> Result<(), FetchError> {
+        self.sites.ask(async |site: Arc<Site>| gives(&site, path).await).await
     }
 
     /// The registry, as image references name it.
@@ -119,10 +143,7 @@ impl Upstream {
             let parts = answer.parts;
             // Another question may follow, which wants the same room.
             drop(answer.permit);
-            // Not every registry answers HEAD, and some redirect it where it would have to be signed anew.
-            let unanswered =
-                redirect::is_redirect(parts.status) || matches!(parts.status.as_u16(), 405 | 501);
-            if !unanswered {
+            if !is_unanswered(parts.status) {
                 check(&parts, Voice::Registry)?;
                 if let Some(digest) = claimed_digest(&parts.headers) {
                     return Ok(digest);
@@ -209,6 +230,44 @@ pub(crate) async fn fetch(
     check(&answer.parts, answer.voice)?;
     check_encoding(&answer.parts.headers)?;
     Ok(answer)
+}
+
+/// That one endpoint gives this.
+async fn gives(site: &Site, path: &Path) -> Result<(), FetchError> {
+    let asked = async |repository: &Repository, kind: Kind| {
+        let answer = ask(site, &Method::HEAD, repository, &site.uri(path)?, kind).await?;
+        Ok::<_, FetchError>(answer.parts)
+    };
+    match path {
+        Path::Manifest(repository, version) => {
+            let parts = asked(repository, Kind::Manifest).await?;
+            if !is_unanswered(parts.status) {
+                return check(&parts, Voice::Registry);
+            }
+            let fetched = manifest(site, repository, version).await?;
+            let is_page = fetched.media_type.is_some_and(|sent| sent.as_str().starts_with("text/"));
+            if is_page { Err(FetchError::Refused("it has a page there".to_owned())) } else { Ok(()) }
+        }
+        Path::Blob(repository, _) => {
+            let parts = asked(repository, Kind::Blob).await?;
+            // Whoever may have a blob is told where it is.
+            if redirect::is_redirect(parts.status) {
+                return Ok(());
+            }
+            if is_unanswered(parts.status) {
+                return fetch(site, repository, path, Kind::Blob).await.map(drop);
+            }
+            check(&parts, Voice::Registry)
+        }
+        Path::Base | Path::Tags(_) | Path::Referrers(..) => {
+            Err(FetchError::Refused("what anybody may ask for proves nothing".to_owned()))
+        }
+    }
+}
+
+/// Not every registry answers HEAD, and some redirect it where it would have to be signed anew.
+fn is_unanswered(status: StatusCode) -> bool {
+    redirect::is_redirect(status) || matches!(status.as_u16(), 405 | 501)
 }
 
 /// A manifest, as one endpoint has it.

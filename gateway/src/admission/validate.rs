@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oci::{Digest, Reference, TagOrDigest};
+use oci::{Digest, Name, Reference, TagOrDigest};
 use policies::{Admitted, Allowed, NoMatch, Request, Subject, Verdict};
 
 use super::before::Before;
@@ -169,6 +169,9 @@ impl AdmissionDoor {
             return Outcome::Canary(format!("{} is the canary, which is always denied", image.text)).into();
         }
         let name = self.upstreams.canonical(reference.name());
+        if let Err(why) = self.may_ask(&name) {
+            return Outcome::Unresolved(reference.to_string(), why).into();
+        }
         let resolved = match reference.digest() {
             Some(digest) => {
                 let digest = self.judged_digest(&reference, digest, deadline).await;
@@ -195,6 +198,14 @@ impl AdmissionDoor {
         Judged { stale, ..outcome.into() }
     }
 
+    /// That there is a right by which a registry could be asked: what others pulled by theirs is no answer here.
+    fn may_ask(&self, name: &Name) -> Result<(), Undecided> {
+        if self.upstreams.is_for_callers_alone(&name.host) {
+            return Err(Undecided::NoCredentials(name.host.clone()));
+        }
+        Ok(())
+    }
+
     /// What a tag means, sha256.
     pub(super) async fn resolve(
         &self,
@@ -202,6 +213,7 @@ impl AdmissionDoor {
         deadline: Instant,
     ) -> Result<Resolved, Undecided> {
         let name = reference.name();
+        self.may_ask(&self.upstreams.canonical(name))?;
         let place = self.upstreams.place(name).ok_or_else(|| Undecided::NoUpstream(name.host.clone()))?;
         let TagOrDigest::Tag(tag) = reference.version() else {
             return Err(Undecided::Internal("a digest is not resolved".into()));

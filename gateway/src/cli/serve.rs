@@ -7,15 +7,18 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Answer, say};
 use crate::app::App;
+use crate::threads::{self, Threads};
 use crate::{config, telemetry};
 
 pub(super) fn serve(path: Option<&Path>) -> anyhow::Result<Answer> {
     let config = config::load(path, std::env::vars())?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    let (doors, work) = (threads::doors()?, threads::work()?);
+    let threads = Threads { doors: doors.handle().clone(), work: work.handle().clone() };
+    work.block_on(async {
         let _telemetry = telemetry::start(&config.log, config.traces.as_ref())?;
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let app = App::start(config).await?;
+        let app = App::start_with(config, &threads).await?;
         say(&welcome(&app));
         tokio::select! {
             _ = terminate.recv() => {}

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::reached::Reached;
 use super::{Answer, Output, complain, say};
-use crate::config;
+use crate::config::{self, Config};
 
 /// How often it is said how far it is.
 const EVERY: Duration = Duration::from_secs(5);
@@ -40,6 +40,9 @@ pub(super) struct Verify {
     /// The storage itself, in place of a configuration.
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "config")]
     path: Option<PathBuf>,
+    /// The store of this tenant, which has one of its own (`quotas.disk`), in place of the one that all others share.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
     /// Remove what is wrong. It is fetched again when somebody wants it.
     #[arg(long)]
     repair: bool,
@@ -53,6 +56,9 @@ pub(super) struct Verify {
 pub(super) struct Usage {
     #[command(flatten)]
     gateway: Reached,
+    /// Of which tenant, where the gateway has several.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
     /// How to answer.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -67,9 +73,13 @@ pub(super) fn storage(command: &Storage) -> anyhow::Result<Answer> {
 }
 
 fn verify(arguments: &Verify) -> anyhow::Result<Answer> {
-    let path = match &arguments.path {
-        Some(path) => path.clone(),
-        None => config::load(arguments.config.as_deref(), std::env::vars())?.storage.path,
+    let path = match (&arguments.path, &arguments.tenant) {
+        (Some(path), None) => path.clone(),
+        (Some(path), Some(tenant)) => path.join(config::STORES).join(tenant),
+        (None, tenant) => {
+            let config = config::load(arguments.config.as_deref(), std::env::vars())?;
+            store(&config, tenant.as_deref())?
+        }
     };
     if !path.is_dir() {
         bail!("{}: there is no such directory", path.display());
@@ -106,6 +116,16 @@ fn verify(arguments: &Verify) -> anyhow::Result<Answer> {
     })
 }
 
+/// Where the content is that this tenant has to itself; that of all others without one.
+fn store(config: &Config, tenant: Option<&str>) -> anyhow::Result<PathBuf> {
+    let Some(name) = tenant else { return Ok(config.storage.path.clone()) };
+    let named = config.tenants.iter().flatten().find(|tenant| tenant.name.name() == name);
+    let named = named.with_context(|| format!("there is no tenant {name:?} in the configuration"))?;
+    named.own_store(&config.storage.path).with_context(|| {
+        format!("tenant {name} has no store of its own (quotas.disk): its content is in the common one, which is looked through without --tenant")
+    })
+}
+
 /// What there is to say of one file, if it is not right.
 fn told(audited: &Audited) -> Option<String> {
     let what = match &audited.finding {
@@ -118,7 +138,12 @@ fn told(audited: &Audited) -> Option<String> {
 }
 
 fn usage(arguments: &Usage) -> anyhow::Result<Answer> {
-    let (status, usage) = arguments.gateway.ask(Method::GET, "/storage", &Value::Null)?;
+    let of_tenant = arguments.tenant.as_ref().map(|name| {
+        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        format!("?tenant={name}")
+    });
+    let path = format!("/storage{}", of_tenant.unwrap_or_default());
+    let (status, usage) = arguments.gateway.ask(Method::GET, &path, &Value::Null)?;
     if status != StatusCode::OK {
         bail!("the gateway answered {status}");
     }

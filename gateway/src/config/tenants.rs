@@ -5,7 +5,7 @@ mod overlaps;
 mod view;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cache::Domain;
 use oci::Host;
@@ -66,6 +66,9 @@ pub struct Quotas {
 
 /// How many blobs of one tenant arrive at once where nothing is said.
 const FILLS: usize = 64;
+
+/// The directory of the stores that tenants have to themselves, below that of the common one.
+pub(crate) const STORES: &str = "tenants";
 
 /// How many tenants there may be.
 const TENANTS: usize = 10_000;
@@ -133,6 +136,11 @@ impl wire::Tenant {
 }
 
 impl Tenant {
+    /// Where its content is, below this storage, if it has a store of its own.
+    pub(crate) fn own_store(&self, storage: &Path) -> Option<PathBuf> {
+        self.quotas.disk.map(|_| storage.join(STORES).join(self.name.name()))
+    }
+
     fn may_pull_from(&self, host: &Host, all: &[Upstream]) -> bool {
         match &self.upstreams {
             Some(allowed) => allowed.iter().any(|(allowed, _)| allowed == host),

@@ -21,8 +21,19 @@ pub struct Upstream {
     pub aliases: Vec<Host>,
     /// The names of this gateway that mean it.
     pub hostnames: Vec<Hostname>,
+    /// By whose right it is asked for what is pulled.
+    pub access: Access,
     /// Where it is asked, in this order. There is at least one.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// By whose right a registry is asked for what is pulled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Access {
+    /// The gateway's: what is configured for it, or nothing.
+    Own,
+    /// That of whoever pulls, who has to show it: the gateway's own is for admission alone.
+    PassThrough,
 }
 
 /// One place where a registry is asked.
@@ -97,6 +108,11 @@ impl wire::Upstream {
         let aliases = aliases.collect::<Result<_, _>>()?;
         let hostnames = self.hostnames.iter().map(|name| parsed(&format!("{key}.hostnames"), name));
         let hostnames = hostnames.collect::<Result<_, _>>()?;
+        let access = self.access.into();
+        if access == Access::PassThrough && !self.endpoints.is_empty() {
+            // For which of them is what somebody shows us?
+            return Err(wrong(format!("{key}.access"), "passThrough is for a registry with one endpoint"));
+        }
         let endpoints = if self.endpoints.is_empty() {
             let only = wire::Endpoint {
                 url: self.endpoint,
@@ -115,7 +131,7 @@ impl wire::Upstream {
         } else {
             self.into_endpoints(&host, key)?
         };
-        Ok(Upstream { host, aliases, hostnames, endpoints })
+        Ok(Upstream { host, aliases, hostnames, access, endpoints })
     }
 
     fn into_endpoints(self, host: &Host, key: &str) -> Result<Vec<Endpoint>, ConfigError> {
@@ -151,6 +167,15 @@ impl wire::Upstream {
             endpoints.push(endpoint);
         }
         Ok(endpoints)
+    }
+}
+
+impl From<wire::Access> for Access {
+    fn from(access: wire::Access) -> Self {
+        match access {
+            wire::Access::Own => Self::Own,
+            wire::Access::PassThrough => Self::PassThrough,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub(super) use tenants::{Caller, CallerCredential, Certificate, Quotas, Tenant, TenantUpstream};
-pub(super) use upstream::{Acr, Credentials, Ecr, Endpoint, Gar, Proxy, Timeouts, Upstream};
+pub(super) use upstream::{Access, Acr, Credentials, Ecr, Endpoint, Gar, Proxy, Timeouts, Upstream};
 
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]

@@ -87,8 +87,9 @@ impl Download {
     /// Whether what was allowed is denied now because of a revocation, or cannot be told.
     async fn is_denied(&self, allowed: &Allowed) -> bool {
         let (subject, no_match) = (allowed.subject(), self.gate.no_match());
+        // It is an image of the same repository.
         let judged =
-            self.gate.verdicts().judge(&subject.name, subject.digest, no_match, &Request::Pull).await;
+            self.gate.verdicts().judge_at(&self.place, subject.digest, no_match, &Request::Pull).await;
         match judged.as_ref().map(|ruling| &*ruling.verdict) {
             Ok(Verdict::Allow(_)) => false,
             Ok(Verdict::Deny(denial)) => is_by_revocation(denial),

@@ -138,7 +138,7 @@ impl Gate {
                 return Ok(permit);
             }
         }
-        let ruling = self.verdicts.judge(&place.name, known.judged, self.no_match, &Request::Pull).await?;
+        let ruling = self.verdicts.judge_at(place, known.judged, self.no_match, &Request::Pull).await?;
         if let Some(permit) = permit(&ruling) {
             return Ok(permit);
         }
@@ -247,7 +247,7 @@ impl Gate {
                     self.verdicts.remembered(&place.name, known.judged, self.no_match, &Request::Pull).await
                 }
                 Effort::Full | Effort::Fleet => {
-                    Some(self.verdicts.judge(&place.name, known.judged, self.no_match, &Request::Pull).await?)
+                    Some(self.verdicts.judge_at(place, known.judged, self.no_match, &Request::Pull).await?)
                 }
             };
             Ok(ruling.as_ref().and_then(permit).map(|permit| by_way_of(&known, permit)))

@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     PageSize,
     /// The request names no registry that is configured.
     Unrouted(Unrouted),
+    /// The registry is asked by the right of whoever pulls, and they show none.
+    NoLogin,
     /// Policies say no.
     Denied(Ruling),
     /// It could not be told whether policies allow it.
@@ -97,6 +99,29 @@ impl Refusal {
         self.answer().reason
     }
 
+    /// Whether the registry refuses access, or says what many say in place of that.
+    pub(super) fn is_by_registry(&self) -> bool {
+        let fetch = match self {
+            Self::Content(ContentError::Fetch(error))
+            | Self::List(error)
+            | Self::Undecided(Undecided::Fetch(error)) => Some(error),
+            Self::Blob(error) => error.source_as::<FetchError>(),
+            Self::Method
+            | Self::Endpoint(_)
+            | Self::Query(_)
+            | Self::PageSize
+            | Self::Unrouted(_)
+            | Self::NoLogin
+            | Self::Denied(_)
+            | Self::Undecided(_)
+            | Self::Content(_)
+            | Self::UnknownBlob
+            | Self::NoSignature
+            | Self::Range { .. } => None,
+        };
+        matches!(fetch, Some(FetchError::Unauthorized | FetchError::NotFound))
+    }
+
     /// What came of the image, where that is a decision to keep: policies said no, or could not be asked.
     pub(crate) fn came(&self) -> Option<Came> {
         match self {
@@ -110,6 +135,7 @@ impl Refusal {
             | Self::Endpoint(_)
             | Self::Query(_)
             | Self::PageSize
+            | Self::NoLogin
             | Self::Content(_)
             | Self::List(_)
             | Self::UnknownBlob
@@ -143,6 +169,10 @@ impl Refusal {
         if let Self::Range { size } = self {
             headers.insert(header::CONTENT_RANGE, header_value(&format!("bytes */{size}")));
         }
+        if let Self::NoLogin = self {
+            let challenge = HeaderValue::from_static("Basic realm=\"countersign\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Self::Method = self {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
@@ -168,6 +198,12 @@ impl Refusal {
                 Answer::new(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, "bad-query", *what)
             }
             Self::Unrouted(unrouted) => unrouted_answer(unrouted),
+            Self::NoLogin => Answer::new(
+                StatusCode::UNAUTHORIZED,
+                ErrorCode::Unauthorized,
+                "login-required",
+                "this registry is asked with the user name and password of whoever pulls: log in to the gateway with them",
+            ),
             Self::Denied(ruling) => denied(&ruling.verdict),
             Self::Undecided(undecided) => Answer::unavailable(
                 undecided.as_str(),

@@ -16,6 +16,7 @@ use super::signs::Signs;
 use super::{Apart, Tenant, Tenants};
 use crate::admission::about;
 use crate::config::PathPrefix;
+use crate::login::ToldByLogin;
 use crate::peer::Peer;
 use crate::reply::{Body, header_value, names, whole};
 
@@ -27,15 +28,18 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 
 impl Tenants {
     /// Answers at the pull door.
-    pub(crate) async fn pull<B>(&self, request: Request<B>, peer: Arc<Peer>) -> Response<Body> {
+    pub(crate) async fn pull<B>(&self, mut request: Request<B>, peer: Arc<Peer>) -> Response<Body> {
         let Some(apart) = &self.apart else {
             return self.everybody.pull.answer(&request).await;
         };
         let recognised = apart.known.load().of_caller(&Signs::of(&request, &peer));
-        let Recognised { tenant, prefix } = match recognised {
+        let Recognised { tenant, prefix, by_login } = match recognised {
             Ok(recognised) => recognised,
             Err(stranger) => return turned_away(&request, stranger),
         };
+        if by_login {
+            request.extensions_mut().insert(ToldByLogin);
+        }
         let span = tracing::info_span!("tenant", name = tenant.name().name());
         // On the heap, as it holds the request once more.
         Box::pin(self.pull_of(apart, &tenant, prefix.as_ref(), request)).instrument(span).await

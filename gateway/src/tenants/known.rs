@@ -8,10 +8,11 @@ use anyhow::{Context as _, bail};
 use cache::Domain;
 
 use super::network::Network;
-use super::signs::{Fingerprint, Signs};
+use super::signs::Signs;
 use super::{LABELS, Tenant};
 use crate::config::{self, Caller, CallerCredential, Certificate, PathPrefix, short_secret};
 use crate::hostname::Hostname;
+use crate::login::Fingerprint;
 
 /// Which place a tenant has among all.
 type At = usize;
@@ -36,6 +37,8 @@ pub(super) struct Known {
 pub(super) struct Recognised {
     pub(super) tenant: Tenant,
     pub(super) prefix: Option<PathPrefix>,
+    /// Whether what it logs in with is a sign of the tenant.
+    pub(super) by_login: bool,
 }
 
 /// Why a request is nobody's.
@@ -138,8 +141,11 @@ impl Known {
         let Some(tenant) = one.or(self.default).and_then(|at| self.tenants.get(at)) else {
             return Err(Stranger::Unknown { may_log_in: !self.credentials.is_empty() });
         };
-        let recognised =
-            Recognised { tenant: tenant.clone(), prefix: prefix.map(|(prefix, _)| prefix.clone()) };
+        let recognised = Recognised {
+            tenant: tenant.clone(),
+            prefix: prefix.map(|(prefix, _)| prefix.clone()),
+            by_login: credential.is_some(),
+        };
         let shown = Shown {
             signs,
             prefix: prefix.map(|(prefix, _)| prefix),

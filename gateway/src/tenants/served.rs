@@ -1,6 +1,5 @@
 //! What answers for one tenant: its core, its doors and its quotas.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cache::{MemoryStats, Share};
@@ -11,7 +10,7 @@ use crate::admission::AdmissionDoor;
 use crate::config::{self, Config};
 use crate::core::{Core, Foundations};
 use crate::memory::Memory;
-use crate::pull::{Gate, Prefetch, PullDoor};
+use crate::pull::{Callers, Gate, Prefetch, PullDoor};
 use crate::reload::{self, Mark};
 use crate::rules::Rules;
 
@@ -47,12 +46,10 @@ impl Served {
         let settings = tenant.settings();
         let config = Arc::new(config.of_tenant(settings));
         let (domain, quotas) = (settings.name.with_share(share), &settings.quotas);
-        let foundation = match settings.quotas.disk {
-            None => foundations.of(domain, quotas),
-            Some(limit) => {
-                let directory: PathBuf = config.storage.path.join("tenants").join(domain.name());
-                foundations.of_own_disk(domain, quotas, &directory, limit)?
-            }
+        let own_store = settings.own_store(&config.storage.path);
+        let foundation = match (own_store, settings.quotas.disk) {
+            (Some(directory), Some(limit)) => foundations.of_own_disk(domain, quotas, &directory, limit)?,
+            (_, _) => foundations.of(domain, quotas),
         };
         let seen = reload::marks(&config);
         let rules = foundations.first_rules(&config)?;
@@ -81,6 +78,7 @@ impl Served {
             records.clone(),
             core.revocations.subscribe(),
             Prefetch::new(config.storage.prefetch.clone()),
+            Callers::believed(config.registry.access_freshness),
             core.metrics.clone(),
             told.clone(),
         );

@@ -1,15 +1,13 @@
 //! What a request shows of who sends it.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, Request, header};
+use http::{Request, header};
 
 use crate::config::Certificate;
 use crate::hostname::Hostname;
+use crate::login::{Fingerprint, Login};
 use crate::peer::Peer;
 
 /// Everything that a caller may be told by. What other machines say of it in headers is not among that.
@@ -25,63 +23,6 @@ pub(super) struct Signs {
     pub(super) address: Option<IpAddr>,
 }
 
-/// What somebody logs in with, under a key that this process made up. Two are compared without its being told how much of
-/// them is the same, and none can be read from it.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Fingerprint([u8; 32]);
-
-impl Fingerprint {
-    /// That of a user name and a password.
-    pub(crate) fn basic(username: &str, password: &str) -> Self {
-        Self::of(b"basic", &[username.as_bytes(), password.as_bytes()])
-    }
-
-    /// That of a token.
-    pub(crate) fn bearer(token: &str) -> Self {
-        Self::of(b"bearer", &[token.as_bytes()])
-    }
-
-    /// What a request logs in with. Of two ways at once none is taken.
-    fn shown(headers: &HeaderMap) -> Option<Self> {
-        let mut all = headers.get_all(header::AUTHORIZATION).iter();
-        let (Some(shown), None) = (all.next(), all.next()) else { return None };
-        let (scheme, rest) = shown.to_str().ok()?.split_once(' ')?;
-        let rest = rest.trim();
-        if scheme.eq_ignore_ascii_case("bearer") {
-            return Some(Self::bearer(rest));
-        }
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return None;
-        }
-        let decoded = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
-        // A password may have colons, and a user name none (RFC 7617).
-        let (username, password) = decoded.split_once(':')?;
-        Some(Self::basic(username, password))
-    }
-
-    fn of(scheme: &[u8], parts: &[&[u8]]) -> Self {
-        let mut context = hmac::Context::with_key(key());
-        for part in [scheme].iter().chain(parts) {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(context.sign().as_ref());
-        Self(bytes)
-    }
-}
-
-/// Made up anew by every process.
-#[expect(clippy::expect_used, reason = "a process without randomness could not have made a TLS key either")]
-fn key() -> &'static hmac::Key {
-    static KEY: OnceLock<hmac::Key> = OnceLock::new();
-    KEY.get_or_init(|| {
-        let mut secret = [0; 32];
-        aws_lc_rs::rand::fill(&mut secret).expect("the system has randomness");
-        hmac::Key::new(hmac::HMAC_SHA256, &secret)
-    })
-}
-
 impl Signs {
     /// What this request shows, and the connection that it came by.
     pub(super) fn of<B>(request: &Request<B>, peer: &Peer) -> Self {
@@ -93,7 +34,7 @@ impl Signs {
             hostnames,
             repository: request.uri().path().strip_prefix("/v2/").map(str::to_owned),
             certificates: peer.names.clone(),
-            credential: Fingerprint::shown(request.headers()),
+            credential: Login::shown(request.headers()).map(|login| login.fingerprint()),
             address: peer.address,
         }
     }
@@ -102,29 +43,6 @@ impl Signs {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shown(values: &[&str]) -> Option<Fingerprint> {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(header::AUTHORIZATION, value.parse().unwrap());
-        }
-        Fingerprint::shown(&headers)
-    }
-
-    #[test]
-    fn what_is_logged_in_with_is_known_again_and_nothing_like_it() {
-        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
-        let is = Fingerprint::basic("team", "pass:word");
-        assert_eq!(shown(&[&basic("team:pass:word")]), Some(is));
-        assert_eq!(shown(&["bearer token"]), Some(Fingerprint::bearer("token")));
-        for other in ["team:pass:wor", "tea:mpass:word", "team:", "TEAM:pass:word", "team:pass:word\0"] {
-            assert_ne!(shown(&[&basic(other)]), Some(is), "{other}");
-        }
-        assert_ne!(Fingerprint::bearer("a"), Fingerprint::basic("a", ""));
-        for values in [&[][..], &["Basic"], &["Basic ?"], &["Digest a"], &["Bearer a", "Bearer a"]] {
-            assert_eq!(shown(values), None, "{values:?}");
-        }
-    }
 
     #[test]
     fn every_name_that_a_request_calls_counts() {

@@ -137,7 +137,7 @@ impl Verdicts {
     /// Where to look for the material of a source.
     pub(super) fn spot(&self, question: &Question, source: &Source) -> Result<Spot, Undecided> {
         let named = source.repository.as_ref().unwrap_or(&question.subject.name);
-        let place = self.upstreams.place(named).ok_or_else(|| Undecided::NoUpstream(named.host.clone()))?;
+        let place = self.place(question, named)?;
         Ok(Spot { place, digest: question.subject.digest, tag_prefix: source.tag_prefix.clone() })
     }
 

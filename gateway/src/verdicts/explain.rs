@@ -31,7 +31,7 @@ impl Verdicts {
         let rules = self.rules.load_full();
         rules.in_force()?;
         let no_match = rules.no_match(no_match, request);
-        let question = Question { rules, subject, request: request.clone(), no_match };
+        let question = Question { rules, subject, request: request.clone(), no_match, by: None };
         let gathered = self.gather_anew(&question, Demand::New).await?;
         let mut lookups = Arc::new(Lookups::default());
         let decided = self.decide(&question, &gathered, &mut lookups).await;

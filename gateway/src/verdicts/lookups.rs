@@ -32,8 +32,7 @@ impl Verdicts {
                 added.map_err(|error| Undecided::Internal(error.to_string()).into())
             }
             Need::Configs => {
-                let place = self.upstreams.place(&subject.name);
-                let place = place.ok_or_else(|| Undecided::NoUpstream(subject.name.host.clone()))?;
+                let place = self.place(question, &subject.name)?;
                 lookups.configs(image_configs(&self.content, &place, subject.digest).await?);
                 Ok(())
             }

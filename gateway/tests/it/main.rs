@@ -21,6 +21,7 @@ mod lists;
 mod migrate;
 mod nodes;
 mod outage;
+mod pass_through;
 mod policies;
 mod policy_objects;
 mod policy_test;

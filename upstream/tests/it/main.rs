@@ -3,6 +3,7 @@
 
 mod auth;
 mod blob;
+mod callers;
 mod cloud;
 mod endpoints;
 mod failure;

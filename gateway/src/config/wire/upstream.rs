@@ -13,6 +13,8 @@ pub(in crate::config) struct Upstream {
     #[serde(default)]
     pub(in crate::config) hostnames: Vec<String>,
     #[serde(default)]
+    pub(in crate::config) access: Access,
+    #[serde(default)]
     pub(in crate::config) endpoint: Option<String>,
     #[serde(default)]
     pub(in crate::config) endpoints: Vec<Endpoint>,
@@ -34,6 +36,14 @@ pub(in crate::config) struct Upstream {
     pub(in crate::config) concurrency: Option<usize>,
     #[serde(default)]
     pub(in crate::config) timeouts: Option<Timeouts>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::config) enum Access {
+    #[default]
+    Own,
+    PassThrough,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

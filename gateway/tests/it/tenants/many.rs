@@ -4,7 +4,8 @@ use http::Method;
 use oci::Digest;
 use serde_json::json;
 
-use super::{Two, admit, of, pull};
+use super::{Two, admit, files, of, pull};
+use crate::cli::{countersign, exits};
 use crate::stage::{Gateway, HOST, POLICY, release};
 
 #[tokio::test]
@@ -172,6 +173,48 @@ async fn five_thousand_tenants_are_loaded_and_each_is_served() {
     assert_eq!(admit(&gateway, "ns-4999", &image).await["allowed"], false, "no policy matches it");
     let served = resident();
     report(before, loaded, served);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_that_a_tenant_has_to_itself_is_looked_through_and_told_of_by_its_name() {
+    let two = Two::new().await;
+    let image = two.stage.unsigned(1, "acme/app", "v1");
+    let digest = image.digest();
+    two.stage.attach(
+        "acme/app",
+        &digest,
+        &[two.stage.authority.sign(&digest, &format!("{HOST}/acme/app"), &super::nightly())],
+    );
+    let tenants = [two.tenant("a", ""), two.tenant("b", ", quotas: {disk: 1GiB}")];
+    let gateway = two.gateway_with(&tenants).await;
+    let layer = Digest::of(image.blobs().next().unwrap());
+    for what in [format!("manifests/{digest}"), format!("blobs/{layer}")] {
+        assert_eq!(pull(&gateway, "b", &of("acme/app", &what)).await.status, 200);
+    }
+    let config = two.stage.directory.path().join("countersign.yaml").display().to_string();
+    let run = async |arguments: &[&str]| {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let config = config.clone();
+        let running = move || {
+            let arguments = arguments.iter().map(String::as_str).chain(["--config", &config]);
+            countersign(&arguments.collect::<Vec<_>>())
+        };
+        tokio::task::spawn_blocking(running).await.unwrap()
+    };
+    exits(&run(&["storage", "usage", "--tenant", "b"]).await, 0, &["limit 1.0 GiB", "acme/app"]);
+    exits(&run(&["storage", "usage", "--tenant", "a"]).await, 0, &["no limit"]);
+    exits(&run(&["storage", "usage"]).await, 2, &["say whose with tenant"]);
+    exits(&run(&["storage", "usage", "--tenant", "c"]).await, 2, &["no tenant \"c\""]);
+    exits(&run(&["storage", "verify", "--tenant", "b"]).await, 0, &["0 changed"]);
+    exits(&run(&["storage", "verify", "--tenant", "a"]).await, 2, &["no store of its own"]);
+    exits(&run(&["storage", "verify", "--tenant", "c"]).await, 2, &["no tenant \"c\""]);
+    let own = files(&two.stage.directory.path().join("storage/tenants/b"));
+    let kept = own.iter().find(|path| path.to_string_lossy().contains(&layer.hex())).unwrap();
+    let mut bytes = std::fs::read(kept).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(kept, bytes).unwrap();
+    exits(&run(&["storage", "verify", "--tenant", "b"]).await, 1, &[&layer.to_string(), "1 changed"]);
+    exits(&run(&["storage", "verify"]).await, 0, &["0 changed"]);
 }
 
 /// How many bytes of memory this process has.
