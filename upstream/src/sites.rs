@@ -42,7 +42,7 @@ impl Sites {
     where
         Asking: Future<Output = Result<T, FetchError>>,
     {
-        let sites = self.in_order();
+        let sites = self.in_order().await;
         // Who is not asked might have it.
         let mut failure = (sites.len() < self.0.len()).then(|| Outage::SetAside.into());
         for site in sites {
@@ -72,11 +72,16 @@ impl Sites {
     }
 
     /// The endpoints to ask now. Those that are set aside are left out, and somebody finds out in the background whether they
-    /// are back, so that nobody waits for them; where there is nobody else, whoever comes first finds out.
-    fn in_order(&self) -> Vec<Arc<Site>> {
+    /// are back, so that nobody waits for them; where there is nobody else, whoever comes first waits for that.
+    async fn in_order(&self) -> Vec<Arc<Site>> {
         let (healthy, others): (Vec<_>, Vec<_>) = self.0.iter().cloned().partition(|site| site.is_healthy());
         if healthy.is_empty() {
-            return others.into_iter().find(|site| site.wants_probe()).into_iter().collect();
+            let Some(site) = others.into_iter().find(|site| site.wants_probe()) else { return Vec::new() };
+            // Not a part of what waits for it: several questions of one search end together when one of them is turned away,
+            // and that would end what finds out that there is no reason for it any more.
+            let probed = site.clone();
+            drop(tokio::spawn(async move { probed.probe().await }).await);
+            return if site.is_healthy() { vec![site] } else { Vec::new() };
         }
         for site in others.into_iter().filter(|site| site.wants_probe()) {
             // Detached on purpose: it ends by its own time limits.

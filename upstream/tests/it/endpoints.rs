@@ -208,6 +208,30 @@ async fn a_registry_that_is_away_is_not_asked_by_everybody() {
 }
 
 #[tokio::test]
+async fn a_registry_that_is_back_is_asked_again_also_by_those_who_ask_several_things_at_once() {
+    let registry = Registry::start().await;
+    Image::random(1).push_to(&registry, "acme/app", Some("v1"));
+    registry.fault(|_| true, Fault::Reset);
+    let upstream = Upstream::new(settings(&registry.url())).unwrap();
+    for _ in 0..6 {
+        assert!(upstream.resolve(&repository(), &tag()).await.is_err());
+    }
+    registry.clear_faults();
+    // What the first of them waits for ends with it, when the others are turned away.
+    let asks = async || {
+        let (repository, tag) = (repository(), tag());
+        let all = (0..3).map(|_| upstream.resolve(&repository, &tag));
+        futures_util::future::try_join_all(all).await.is_ok()
+    };
+    let patience = async {
+        while !asks().await {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), patience).await.expect("it is asked again");
+}
+
+#[tokio::test]
 async fn what_anybody_can_bring_about_sets_no_endpoint_aside() {
     for fault in [Fault::Status(500), Fault::Status(404), Fault::Corrupt, Fault::Endless, Fault::Truncate(1)]
     {
