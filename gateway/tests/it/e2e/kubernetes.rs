@@ -3,6 +3,7 @@
 mod certificate;
 mod control_plane;
 mod definitions;
+mod failures;
 mod load;
 mod outage;
 mod scenarios;
