@@ -12,17 +12,20 @@ mod inject;
 mod kind;
 mod lead;
 mod lease;
+mod pull_secrets;
 mod report;
 mod saved;
 mod watch;
 pub mod webhooks;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use policies::{External, PolicySet, Problem};
 use tokio::sync::{Notify, watch as channel};
+
+pub(crate) use self::pull_secrets::{PullSecrets, Unusable};
 
 use self::held::Held;
 use self::kind::Kind;
@@ -51,6 +54,8 @@ pub(crate) struct Cluster {
     /// What the configurations of our webhooks are called.
     webhook: String,
     saved: Saved,
+    /// The way to its API server, once there is one.
+    client: OnceLock<kube::Client>,
     state: Mutex<State>,
     /// What is to be in force changed, or how it stands.
     changed: Notify,
@@ -104,6 +109,7 @@ impl Cluster {
             settings: settings.clone(),
             webhook: config.admission.webhook.clone(),
             saved,
+            client: OnceLock::new(),
             state: Mutex::new(state),
             changed: Notify::new(),
             named: Notify::new(),
@@ -246,6 +252,7 @@ impl Cluster {
                 self.changed.notify_one();
             })
             .await;
+            let client = self.client.get_or_init(|| client).clone();
             let follow = Kind::ALL.map(|kind| watch::follow(&self, &client, kind));
             let leading = lead::run(&self, &client, shown.is_some());
             let showing = certificates::show(&client, &self.settings.namespace, shown.as_deref());

@@ -6,6 +6,7 @@ mod definitions;
 mod failures;
 mod load;
 mod outage;
+mod pull_secrets;
 mod scenarios;
 mod status;
 mod world;
