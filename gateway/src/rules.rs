@@ -1,19 +1,25 @@
 //! What is in force: policies and trust roots, whole and of one revision.
 
+mod files;
+mod roots;
+
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use oci::{Algorithm, Digest, Hasher};
-use policies::{Basis, Document, External, Externals, NoMatch, PolicySet, Problem, Request, TrustRootRef};
+use policies::{Basis, NoMatch, PolicySet, Problem, Request, TrustRootRef};
 use thiserror::Error;
 use verify::TrustRoot;
-use verify::tuf::Repository;
 
-use crate::config::{Config, TrustSource, TufSource};
+pub use self::files::from_files;
+pub(crate) use self::files::listed;
+use self::files::{Files, Own};
+use self::roots::{Twice, certified_by, roots};
+use crate::config::Config;
 use crate::remote::RemoteFiles;
-use crate::trust::{self, Repositories, Root, Source};
-use crate::undecided::{Undecided, with_causes};
+use crate::trust::{Repositories, Root};
+use crate::undecided::Undecided;
 
 /// Policies and the trust roots that they rest on. Never changed, only replaced.
 #[derive(Debug)]
@@ -291,87 +297,6 @@ impl Rules {
     }
 }
 
-/// The root of whose certificate authorities only these, in PEM, are trusted.
-fn certified_by(pem: &str, default: &Root) -> Root {
-    match default {
-        Root::Missing(why) => Root::Missing(why.clone()),
-        Root::Usable(base) => match TrustRoot::with_certificate_authority(pem, base) {
-            Ok(root) => Root::Usable(Arc::new(root)),
-            Err(error) => Root::Missing(with_causes(&error)),
-        },
-    }
-}
-
-/// The trust root of policies that name none, and all others by their names.
-fn roots(
-    config: &Config,
-    policies: &PolicySet,
-    repositories: &Repositories,
-    twice: Twice,
-) -> Result<(Root, HashMap<String, Root>), RulesError> {
-    let default_root = trust_root("trust.root", &config.trust.root, repositories)?;
-    let named = config.trust.roots.iter().map(|(name, source)| {
-        Ok((name.clone(), trust_root(&format!("trust.roots.{name}"), source, repositories)?))
-    });
-    let mut named = named.collect::<Result<HashMap<_, _>, RulesError>>()?;
-    for (name, source) in &config.trust.own {
-        // Two tenants may call two roots the same.
-        let slot = Repositories::slot_of(config.domain, name);
-        named.insert(
-            name.clone(),
-            trust_root_in(&slot, &format!("trust.roots.{name}"), source, repositories)?,
-        );
-    }
-    Ok((default_root, with_objects(policies, named, config, repositories, twice)?))
-}
-
-/// What becomes of a file of a tenant's that says more than policies.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Own {
-    /// All rules are refused.
-    Refused,
-    /// It denies everything, to this tenant.
-    Denying,
-}
-
-/// What becomes of a trust root that is both configured and an object.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Twice {
-    /// All rules are refused.
-    Refused,
-    /// Neither is used.
-    Missing,
-}
-
-/// Adds the trust roots that are written beside the policies. One that cannot be used is missing, and takes no other
-/// with it. From here on no other repositories are followed than these roots come from.
-///
-/// # Errors
-/// [`RulesError::TwiceNamed`].
-fn with_objects(
-    policies: &PolicySet,
-    mut roots: HashMap<String, Root>,
-    config: &Config,
-    repositories: &Repositories,
-    twice: Twice,
-) -> Result<HashMap<String, Root>, RulesError> {
-    for object in policies.trust_root_objects() {
-        let root = match (roots.contains_key(&*object.name), twice) {
-            (false, _) => trust::root_of(object, repositories).unwrap_or_else(Root::Missing),
-            (true, Twice::Refused) => return Err(RulesError::TwiceNamed(object.name.to_string())),
-            (true, Twice::Missing) => {
-                Root::Missing(RulesError::TwiceNamed(object.name.to_string()).to_string())
-            }
-        };
-        roots.insert(object.name.to_string(), root);
-    }
-    // What a tenant names besides is another matter than what all name.
-    if config.domain == cache::Domain::default() {
-        repositories.keep_only(&roots.keys().cloned().chain([DEFAULT.to_owned()]).collect());
-    }
-    Ok(roots)
-}
-
 fn revision(policies: &PolicySet, default: &Root, named: &HashMap<String, Root>) -> Digest {
     // Without one there are no verdicts to tell apart, so why it is missing does not matter.
     fn update(hasher: &mut Hasher, root: &Root) {
@@ -395,140 +320,4 @@ fn revision(policies: &PolicySet, default: &Root, named: &HashMap<String, Root>)
 
 fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> RulesError + '_ {
     move |source| RulesError::Unreadable { path: path.display().to_string(), source }
-}
-
-/// Files of policies, and their texts.
-struct Files(Vec<(String, String)>);
-
-impl Files {
-    /// Those that are configured; the ones that ship with the product where none are.
-    fn of(config: &Config, own: Own) -> Result<Self, RulesError> {
-        let mut files = match &config.policies.directory {
-            Some(directory) => Self::read(&listed(directory)?)?,
-            None => Self(EXAMPLES.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect()),
-        };
-        files.0.extend(Self::own(config, own)?.0);
-        Ok(files)
-    }
-
-    /// Those of a tenant, which can only add to the others: a trust root, or what policies name, would be another for
-    /// them too.
-    fn own(config: &Config, own: Own) -> Result<Self, RulesError> {
-        let Some(directory) = &config.policies.own else { return Ok(Self(Vec::new())) };
-        let mut files = Self::read(&listed(directory)?)?;
-        for (path, text) in &mut files.0 {
-            let kinds = Document { origin: path, text }.kinds();
-            let is_its_own =
-                |kind: &&str| matches!(*kind, "ClusterImagePolicy" | "ImagePolicy" | "Revocation");
-            let Some(kind) = kinds.into_iter().find(|kind| !is_its_own(kind)) else { continue };
-            match own {
-                Own::Refused => return Err(RulesError::NotATenants { path: path.clone(), kind }),
-                // No document, and so one that denies everything.
-                Own::Denying => format!("a {kind} is not a tenant's to say").clone_into(text),
-            }
-        }
-        Ok(files)
-    }
-
-    fn read(paths: &[impl AsRef<Path>]) -> Result<Self, RulesError> {
-        let read = paths.iter().map(|path| {
-            let path = path.as_ref();
-            let text = std::fs::read_to_string(path).map_err(unreadable(path))?;
-            Ok((path.display().to_string(), text))
-        });
-        read.collect::<Result<_, RulesError>>().map(Self)
-    }
-
-    /// The policies of these files, with what they name elsewhere as far as it is at hand.
-    fn load(&self, config: &Config, remote: &RemoteFiles) -> Result<PolicySet, RulesError> {
-        let named = PolicySet::load(self.documents(), &at_hand(config))?;
-        let externals = remote.externals(config.domain, named.externals(), at_hand(config));
-        if !names_files_elsewhere(&named) {
-            return Ok(named);
-        }
-        Ok(PolicySet::load(self.documents(), &externals)?)
-    }
-
-    /// The same, with what is wrong denying what it speaks of.
-    fn load_closed(&self, config: &Config, remote: &RemoteFiles) -> (PolicySet, Vec<Problem>) {
-        let (named, problems) = PolicySet::load_closed(self.documents(), &at_hand(config));
-        let externals = remote.externals(config.domain, named.externals(), at_hand(config));
-        if !names_files_elsewhere(&named) {
-            return (named, problems);
-        }
-        PolicySet::load_closed(self.documents(), &externals)
-    }
-
-    fn documents(&self) -> impl Iterator<Item = Document<'_>> {
-        self.0.iter().map(|(origin, text)| Document { origin, text })
-    }
-}
-
-fn names_files_elsewhere(policies: &PolicySet) -> bool {
-    policies.externals().any(|external| matches!(external, External::Remote { .. }))
-}
-
-/// What policies may count on whatever they name.
-fn at_hand(config: &Config) -> Externals {
-    let externals = Externals::default();
-    if config.policies.cue.is_some() { externals.with_cue() } else { externals }
-}
-
-/// Every `*.yaml` and `*.yml` of a directory, in order of name. Other files are left alone, as are hidden ones:
-/// a mounted ConfigMap has some.
-pub(crate) fn listed(directory: &Path) -> Result<Vec<PathBuf>, RulesError> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(unreadable(directory))? {
-        let path = entry.map_err(unreadable(directory))?.path();
-        let named_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if named_yaml && !hidden {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// The policies of these files, one set. Whether there is a cue program is not theirs to say, and taken for granted.
-///
-/// # Errors
-/// As [`Rules::load`].
-pub fn from_files(files: &[impl AsRef<Path>]) -> Result<PolicySet, RulesError> {
-    Ok(PolicySet::load(Files::read(files)?.documents(), &Externals::default().with_cue())?)
-}
-
-fn trust_root(key: &str, source: &TrustSource, repositories: &Repositories) -> Result<Root, RulesError> {
-    let slot = key.strip_prefix("trust.roots.").unwrap_or(DEFAULT);
-    trust_root_in(slot, key, source, repositories)
-}
-
-/// The same, kept up to date as the trust root of this name where it comes from a repository.
-fn trust_root_in(
-    slot: &str,
-    key: &str,
-    source: &TrustSource,
-    repositories: &Repositories,
-) -> Result<Root, RulesError> {
-    let parsed = match source {
-        TrustSource::PublicGood => TrustRoot::public_good(),
-        TrustSource::Staging => TrustRoot::staging(),
-        TrustSource::File(path) => {
-            let text = std::fs::read_to_string(path).map_err(unreadable(path))?;
-            TrustRoot::from_json(&text)
-        }
-        TrustSource::Tuf(tuf) => {
-            return Ok(repositories.follow(slot, &repository(key, tuf)?));
-        }
-    };
-    let root = parsed.map_err(|source| RulesError::TrustRoot { key: key.to_owned(), source })?;
-    Ok(Root::Usable(Arc::new(root)))
-}
-
-fn repository(key: &str, tuf: &TufSource) -> Result<Source, RulesError> {
-    let anchor = std::fs::read(&tuf.root).map_err(unreadable(&tuf.root))?;
-    let repository = Repository::new(&anchor, &tuf.target)
-        .map_err(|source| RulesError::Repository { key: format!("{key}.tuf"), source })?;
-    let targets = tuf.targets.trim_matches('/').to_owned();
-    Ok(Source { repository, mirror: tuf.mirror.clone(), targets })
 }
