@@ -16,7 +16,7 @@ use crate::{Beginning, Index, KeyBytes, Label, Limits, Look, Memo, MemoStats, Me
 pub const PARENTS: usize = 256;
 
 /// How many are held in memory, and for how many children they are kept on disk, at least.
-const LIMITS: Limits = Limits { bytes: 8 * 1024 * 1024, entries: 200_000 };
+const LIMITS: Limits = Limits { bytes: 6 * 1024 * 1024, entries: 400_000 };
 
 /// How many manifests are known to be linked to all their children, and for how long that is believed: links that
 /// nobody reads leave the disk in the end, and are then made again.

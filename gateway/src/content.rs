@@ -77,7 +77,7 @@ pub struct Content {
 const RECENT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What is remembered of manifests at most.
-const MEMBERS: Limits = Limits { bytes: 8 * 1024 * 1024, entries: 100_000 };
+const MEMBERS: Limits = Limits { bytes: 6 * 1024 * 1024, entries: 100_000 };
 
 impl Content {
     /// Content over these stores. Bytes stay with whoever has them; the fleet, if there is one, shares what belongs to

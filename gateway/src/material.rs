@@ -120,7 +120,7 @@ struct FromFleet {
 }
 
 /// The name of the table of lists, and how many there are.
-const LISTS: (&str, Limits) = ("material-lists", Limits { bytes: 8 * 1024 * 1024, entries: 100_000 });
+const LISTS: (&str, Limits) = ("material-lists", Limits { bytes: 4 * 1024 * 1024, entries: 100_000 });
 
 /// What comes from the fleet goes to disk at once, and is not held in memory besides.
 const BYTES: (&str, Limits) = ("material", Limits { bytes: 1, entries: 1 });

@@ -82,7 +82,7 @@ const VERDICTS: &str = "verdicts";
 /// How much memory they may take.
 const BYTES: u64 = 24 * 1024 * 1024;
 
-const FACTS: Limits = Limits { bytes: 8 * 1024 * 1024, entries: 100_000 };
+const FACTS: Limits = Limits { bytes: 4 * 1024 * 1024, entries: 100_000 };
 
 /// Everything that verdicts are made of and remembered in.
 pub struct Verdicts {

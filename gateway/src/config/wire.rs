@@ -322,7 +322,7 @@ impl Default for Admission {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { memory: "16MiB".into(), path: None, limit: "100MiB".into(), format: AuditFormat::default() }
+        Self { memory: "8MiB".into(), path: None, limit: "100MiB".into(), format: AuditFormat::default() }
     }
 }
 
