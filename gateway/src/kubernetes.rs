@@ -12,6 +12,7 @@ mod inject;
 mod kind;
 mod lead;
 mod lease;
+mod namespaces;
 mod report;
 mod saved;
 mod watch;
@@ -26,8 +27,10 @@ use tokio::sync::{Notify, watch as channel};
 
 use self::held::Held;
 use self::kind::Kind;
+pub(crate) use self::namespaces::Namespaces;
 use self::report::Report;
 use self::saved::Saved;
+use self::watch::Follower as _;
 use crate::config::{Config, Kubernetes};
 use crate::metrics::Metrics;
 use crate::remote::RemoteFiles;
@@ -52,6 +55,8 @@ pub(crate) struct Cluster {
     webhook: String,
     saved: Saved,
     state: Mutex<State>,
+    /// Where a tenant is told by them.
+    namespaces: Option<Arc<Namespaces>>,
     /// What is to be in force changed, or how it stands.
     changed: Notify,
     /// A policy names a Secret or a ConfigMap that none named before.
@@ -100,7 +105,10 @@ impl Cluster {
             kept: None,
             started: std::time::Instant::now(),
         };
+        let selects = |tenant: &crate::config::Tenant| tenant.namespace_selector.is_some();
+        let namespaces = config.tenants.iter().flatten().any(selects);
         Arc::new(Self {
+            namespaces: namespaces.then(|| Namespaces::believed(settings.stale_for)),
             settings: settings.clone(),
             webhook: config.admission.webhook.clone(),
             saved,
@@ -119,6 +127,11 @@ impl Cluster {
     /// How what is at hand stands now.
     pub(crate) fn standing(&self) -> Standing {
         self.state().standing(SystemTime::now(), self.settings.stale_for)
+    }
+
+    /// Its namespaces, where a tenant is told by their labels.
+    pub(crate) fn namespaces(&self) -> Option<&Arc<Namespaces>> {
+        self.namespaces.as_ref()
     }
 
     /// When the API server last said what is in force, if it ever did.
@@ -240,16 +253,25 @@ impl Cluster {
     ) {
         let running = async {
             let client = connect::patiently(&self.settings, |why| {
+                if let Some(namespaces) = &self.namespaces {
+                    namespaces.trouble(why.clone());
+                }
                 for kind in Kind::ALL {
                     self.state().held.trouble(kind, why.clone());
                 }
                 self.changed.notify_one();
             })
             .await;
+            let labelled = async {
+                match &self.namespaces {
+                    Some(namespaces) => namespaces.follow(&client).await,
+                    None => std::future::pending().await,
+                }
+            };
             let follow = Kind::ALL.map(|kind| watch::follow(&self, &client, kind));
             let leading = lead::run(&self, &client, shown.is_some());
             let showing = certificates::show(&client, &self.settings.namespace, shown.as_deref());
-            tokio::join!(futures_util::future::join_all(follow), leading, showing);
+            tokio::join!(futures_util::future::join_all(follow), labelled, leading, showing);
         };
         tokio::select! {
             () = stop => {}
@@ -337,7 +359,7 @@ impl State {
                         format!("no list of {} has come", unheard.map_or("objects", Kind::plural))
                     });
                     match &self.copy {
-                        Some(copy) if refused => stale(copy.heard, why, now, stale_for),
+                        Some(copy) if refused => stale("policies", copy.heard, why, now, stale_for),
                         _ => Standing::Missing(format!("policies are not synced: {why}")),
                     }
                 }
@@ -345,18 +367,21 @@ impl State {
         }
         match trouble {
             None => Standing::Current,
-            Some(why) => stale(self.held.heard().unwrap_or(SystemTime::UNIX_EPOCH), why, now, stale_for),
+            Some(why) => {
+                let heard = self.held.heard().unwrap_or(SystemTime::UNIX_EPOCH);
+                stale("policies", heard, why, now, stale_for)
+            }
         }
     }
 }
 
 /// What was true then stays in force for a while.
-fn stale(heard: SystemTime, why: String, now: SystemTime, stale_for: Duration) -> Standing {
+fn stale(what: &str, heard: SystemTime, why: String, now: SystemTime, stale_for: Duration) -> Standing {
     let age = now.duration_since(heard).unwrap_or_default();
     if age > stale_for {
         let heard = display(heard);
         return Standing::Missing(format!(
-            "policies are too old: the API server was last heard at {heard}: {why}"
+            "{what} are too old: the API server was last heard at {heard}: {why}"
         ));
     }
     Standing::Stale(heard, why)

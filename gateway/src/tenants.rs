@@ -10,6 +10,7 @@ mod live;
 mod network;
 mod quota;
 mod served;
+mod service_accounts;
 mod signs;
 mod usage;
 
@@ -99,7 +100,8 @@ impl Tenants {
         let everybody = Arc::new(Served::everybody(config, everybody, deciding));
         let apart = match &config.tenants {
             Some(tenants) => {
-                let known = Known::new(tenants)?;
+                let labelled = foundations.cluster.as_ref().and_then(|cluster| cluster.namespaces());
+                let known = Known::new(tenants, config.registry.service_accounts.as_ref(), labelled)?;
                 let live = Live::new(tenants);
                 Some(Apart { known: ArcSwap::from_pointee(known), live })
             }
@@ -221,7 +223,9 @@ impl Tenants {
 
     /// Reads what callers log in with. Says whether it is right; where not, what was before it stays.
     fn read_logins(&self, apart: &Apart) -> bool {
-        match Known::new(self.config.tenants.as_deref().unwrap_or_default()) {
+        let tenants = self.config.tenants.as_deref().unwrap_or_default();
+        let labelled = self.foundations.cluster.as_ref().and_then(|cluster| cluster.namespaces());
+        match Known::new(tenants, self.config.registry.service_accounts.as_ref(), labelled) {
             Ok(known) => apart.known.store(Arc::new(known)),
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "what callers log in with stays as it was");
@@ -235,6 +239,7 @@ impl Tenants {
     fn logins(&self) -> Vec<Mark> {
         let callers = self.config.tenants.iter().flatten().flat_map(|tenant| &tenant.callers);
         let files = callers.flat_map(|caller| &caller.credentials).flat_map(CallerCredential::files);
-        files.filter_map(|path| mark(path.clone())).collect()
+        let keys = self.config.registry.service_accounts.iter().map(|settings| &settings.keys);
+        files.chain(keys).filter_map(|path| mark(path.clone())).collect()
     }
 }

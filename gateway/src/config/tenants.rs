@@ -2,6 +2,7 @@
 
 mod caller;
 mod overlaps;
+mod selector;
 mod view;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use super::{CredentialSource, Mutate, TrustSource, Upstream};
 
 pub use self::caller::{Caller, CallerCredential, Certificate, PathPrefix};
 pub(super) use self::overlaps::distinct;
+pub use self::selector::NamespaceSelector;
 
 /// One of many that a gateway serves, and that none of the others can touch.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Tenant {
     pub name: Domain,
     /// The namespaces whose objects are its own.
     pub namespaces: BTreeSet<String>,
+    /// Those whose objects are its own by the labels that they have.
+    pub namespace_selector: Option<NamespaceSelector>,
     /// Who pulls as it: whoever fits one of these.
     pub callers: Vec<Caller>,
     /// Policies of its own, besides those for all.
@@ -93,13 +97,16 @@ impl wire::Tenant {
             .map(|(index, caller)| caller.into_caller(&format!("{key}.callers[{index}]")))
             .collect::<Result<_, _>>()?;
         // Whoever is not recognised is of the tenant of this name, so it may do without.
-        if self.namespaces.is_empty() && callers.is_empty() && name != Domain::default() {
+        let has_namespaces = !self.namespaces.is_empty() || self.namespace_selector.is_some();
+        if !has_namespaces && callers.is_empty() && name != Domain::default() {
             return Err(wrong(key, "has neither namespaces nor callers: nobody would ever be of it"));
         }
         let namespaces = self.namespaces.into_iter().enumerate();
         let namespaces = namespaces
             .map(|(index, namespace)| self::namespace(&format!("{key}.namespaces[{index}]"), namespace))
             .collect::<Result<_, _>>()?;
+        let selector_key = format!("{key}.namespaceSelector");
+        let selector = self.namespace_selector.map(|selector| selector.into_selector(&selector_key));
         let roots = self.trust.roots.into_iter().map(|(name, source)| {
             let key = format!("{key}.trust.roots.{name}");
             if name.starts_with('_') {
@@ -111,6 +118,7 @@ impl wire::Tenant {
         let tenant = Tenant {
             name,
             namespaces,
+            namespace_selector: selector.transpose()?,
             callers,
             policies: self.policies.directory,
             roots: roots.collect::<Result<_, _>>()?,

@@ -4,6 +4,11 @@
 {{- if dig "policies" "kubernetes" false .Values.config -}}true{{- end -}}
 {{- end -}}
 
+{{/* Whether a tenant is told by the labels of namespaces. */}}
+{{- define "countersign.selectsNamespaces" -}}
+{{- range dig "tenants" list .Values.config -}}{{- if .namespaceSelector -}}true{{- end -}}{{- end -}}
+{{- end -}}
+
 {{- define "countersign.policyWebhooks" -}}
 {{- $enabled := .Values.policyWebhooks.enabled -}}
 {{- if kindIs "bool" $enabled -}}

@@ -12,6 +12,7 @@ use super::{Credentials, Mutate, NoMatch, TrustSource};
 pub(in crate::config) struct Tenant {
     pub(in crate::config) name: String,
     pub(in crate::config) namespaces: Vec<String>,
+    pub(in crate::config) namespace_selector: Option<LabelSelector>,
     pub(in crate::config) callers: Vec<Caller>,
     pub(in crate::config) policies: TenantPolicies,
     pub(in crate::config) trust: TenantTrust,
@@ -21,6 +22,21 @@ pub(in crate::config) struct Tenant {
     pub(in crate::config) quotas: Quotas,
     pub(in crate::config) contact: Option<String>,
     pub(in crate::config) message: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct LabelSelector {
+    pub(in crate::config) match_labels: BTreeMap<String, String>,
+    pub(in crate::config) match_expressions: Vec<LabelExpression>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct LabelExpression {
+    pub(in crate::config) key: String,
+    pub(in crate::config) operator: String,
+    pub(in crate::config) values: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -5,9 +5,11 @@ mod control_plane;
 mod definitions;
 mod failures;
 mod load;
+mod namespaces;
 mod outage;
 mod scenarios;
 mod status;
+mod tokens;
 mod world;
 
 use serde_json::Value;

@@ -19,10 +19,11 @@ pub(super) struct World {
     stage: Stage,
 }
 
-/// What the gateway may do in a cluster, as the documentation says it.
-fn rights() -> String {
+/// What the gateway may do in a cluster, as the documentation says it below this heading.
+fn rights(heading: &str) -> String {
     let page = include_str!("../../../../../docs/kubernetes.md");
-    let start = page.find("<!-- rights -->\n```yaml\n").expect("the documentation has the rights") + 24;
+    let heading = format!("<!-- {heading} -->\n```yaml\n");
+    let start = page.find(&heading).expect("the documentation has the rights") + heading.len();
     let end = page[start..].find("```").unwrap();
     let text = page[start..start + end].to_owned();
     // Here the gateway is a user with a certificate, and no account.
@@ -52,10 +53,17 @@ impl World {
     pub(super) async fn without_gateway() -> Self {
         let plane = ControlPlane::start().await;
         plane.does(&["create", "namespace", "cosign-system"]);
-        plane.apply(&rights());
+        plane.apply(&rights("rights"));
         plane.apply(&printed(&["crds"]));
         plane.does(&["wait", "--for=condition=Established", "--timeout=20s", "crd", "--all"]);
         Self { plane, gateway: None, stage: Stage::new().await }
+    }
+
+    /// The same where the gateway may also read whom it serves there.
+    pub(super) async fn for_tenants() -> Self {
+        let world = Self::without_gateway().await;
+        world.plane.apply(&rights("rights for tenants"));
+        world
     }
 
     pub(super) fn configuration(&self, more: &str) -> std::path::PathBuf {
@@ -81,6 +89,17 @@ impl World {
     pub(super) async fn start_with(&mut self, more: &str) {
         let configuration = self.configuration(more);
         self.gateway = Some(Gateway::start(&configuration).await);
+    }
+
+    /// A gateway of these tenants, with keys of `policies` and of `registry`, each after a comma.
+    pub(super) async fn start_for(&mut self, tenants: &str, policies: &str, registry: &str) {
+        let path = self.configuration(policies);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let door = "registry: {listen: '127.0.0.1:0'";
+        assert!(text.contains(door), "{text}");
+        let text = text.replace(door, &format!("{door}{registry}"));
+        std::fs::write(&path, format!("{text}{tenants}\n")).unwrap();
+        self.gateway = Some(Gateway::start(&path).await);
     }
 
     pub(super) fn stage(&self) -> &Stage {
