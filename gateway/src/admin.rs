@@ -164,6 +164,10 @@ impl Admin {
         if let Some(Standing::Missing(why)) = namespaces.map(|namespaces| namespaces.standing()) {
             return Err(why);
         }
+        let tenants = self.cluster.as_ref().and_then(|cluster| cluster.tenants());
+        if let Some(why) = tenants.and_then(|tenants| tenants.untold()) {
+            return Err(why);
+        }
         let remark = self.cluster.as_ref().and_then(|cluster| cluster.standing().remark());
         Ok(remark.map_or_else(String::new, |remark| format!(": {remark}")))
     }

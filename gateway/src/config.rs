@@ -31,8 +31,8 @@ pub use redis::Redis;
 pub(crate) use redis::key_of;
 pub use secrets::{authorities, identity};
 pub(crate) use secrets::{short_file, short_secret};
-pub(crate) use tenants::STORES;
 pub use tenants::{Caller, CallerCredential, Certificate, NamespaceSelector, PathPrefix, Quotas, Tenant};
+pub(crate) use tenants::{NoTenant, SHORTEST, STORES, Secrets, TENANTS, overlaps};
 pub use upstream::{Access, CredentialSource, Endpoint, ProxySource, Upstream};
 
 /// Everything that `serve` needs to know.
@@ -272,6 +272,8 @@ pub struct Kubernetes {
     pub namespace: String,
     /// How long the last policies stay in force while the API server cannot be heard.
     pub stale_for: Duration,
+    /// Whether its Tenant objects are tenants too.
+    pub tenants: bool,
 }
 
 /// How to log.

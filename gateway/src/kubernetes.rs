@@ -15,6 +15,7 @@ mod lease;
 mod namespaces;
 mod report;
 mod saved;
+mod tenants;
 mod watch;
 pub mod webhooks;
 
@@ -28,8 +29,10 @@ use tokio::sync::{Notify, watch as channel};
 use self::held::Held;
 use self::kind::Kind;
 pub(crate) use self::namespaces::Namespaces;
+pub(crate) use self::report::Reason;
 use self::report::Report;
 use self::saved::Saved;
+pub(crate) use self::tenants::{Said, TenantObjects};
 use self::watch::Follower as _;
 use crate::config::{Config, Kubernetes};
 use crate::metrics::Metrics;
@@ -57,6 +60,8 @@ pub(crate) struct Cluster {
     state: Mutex<State>,
     /// Where a tenant is told by them.
     namespaces: Option<Arc<Namespaces>>,
+    /// Where tenants are objects too.
+    tenants: Option<Arc<TenantObjects>>,
     /// What is to be in force changed, or how it stands.
     changed: Notify,
     /// A policy names a Secret or a ConfigMap that none named before.
@@ -106,9 +111,13 @@ impl Cluster {
             started: std::time::Instant::now(),
         };
         let selects = |tenant: &crate::config::Tenant| tenant.namespace_selector.is_some();
-        let namespaces = config.tenants.iter().flatten().any(selects);
+        // Of an object it is not known beforehand whether it selects any.
+        let namespaces = settings.tenants || config.tenants.iter().flatten().any(selects);
+        let tenants =
+            settings.tenants.then(|| TenantObjects::believed(settings.stale_for, &settings.namespace));
         Arc::new(Self {
             namespaces: namespaces.then(|| Namespaces::believed(settings.stale_for)),
+            tenants,
             settings: settings.clone(),
             webhook: config.admission.webhook.clone(),
             saved,
@@ -132,6 +141,11 @@ impl Cluster {
     /// Its namespaces, where a tenant is told by their labels.
     pub(crate) fn namespaces(&self) -> Option<&Arc<Namespaces>> {
         self.namespaces.as_ref()
+    }
+
+    /// Its Tenant objects, where those count.
+    pub(crate) fn tenants(&self) -> Option<&Arc<TenantObjects>> {
+        self.tenants.as_ref()
     }
 
     /// When the API server last said what is in force, if it ever did.
@@ -256,7 +270,10 @@ impl Cluster {
                 if let Some(namespaces) = &self.namespaces {
                     namespaces.trouble(why.clone());
                 }
-                for kind in Kind::ALL {
+                if let Some(tenants) = &self.tenants {
+                    tenants.trouble(&why);
+                }
+                for kind in Kind::POLICIES {
                     self.state().held.trouble(kind, why.clone());
                 }
                 self.changed.notify_one();
@@ -268,10 +285,16 @@ impl Cluster {
                     None => std::future::pending().await,
                 }
             };
-            let follow = Kind::ALL.map(|kind| watch::follow(&self, &client, kind));
+            let tenants = async {
+                match &self.tenants {
+                    Some(tenants) => tenants.follow(&client).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let follow = Kind::POLICIES.map(|kind| watch::follow(&self, &client, kind));
             let leading = lead::run(&self, &client, shown.is_some());
             let showing = certificates::show(&client, &self.settings.namespace, shown.as_deref());
-            tokio::join!(futures_util::future::join_all(follow), labelled, leading, showing);
+            tokio::join!(futures_util::future::join_all(follow), labelled, tenants, leading, showing);
         };
         tokio::select! {
             () = stop => {}

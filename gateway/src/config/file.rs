@@ -154,7 +154,9 @@ impl wire::File {
             .map(|(index, upstream)| upstream.into_upstream(&format!("upstreams[{index}]")))
             .collect::<Result<_, _>>()?;
         distinct(&upstreams)?;
-        let tenants = super::tenants::tenants(self.tenants, &upstreams)?;
+        // Where objects are tenants nobody is served without being told, also while there are none.
+        let none = self.policies.tenant_objects.then(Vec::new);
+        let tenants = super::tenants::tenants(self.tenants.or(none), &upstreams)?;
         let storage = self.storage.into_storage(state_home)?;
         let config = Config {
             registry: self.registry.into_registry()?,
@@ -366,7 +368,15 @@ impl wire::Policies {
         if !self.kubernetes && self.kubeconfig.is_some() {
             return Err(wrong("policies.kubeconfig", "is for policies.kubernetes: true"));
         }
-        let kubernetes = Kubernetes { kubeconfig: self.kubeconfig, namespace: self.namespace, stale_for };
+        if !self.kubernetes && self.tenant_objects {
+            return Err(wrong("policies.tenantObjects", "is for policies.kubernetes: true"));
+        }
+        let kubernetes = Kubernetes {
+            kubeconfig: self.kubeconfig,
+            namespace: self.namespace,
+            stale_for,
+            tenants: self.tenant_objects,
+        };
         Ok(Policies {
             directory: self.directory,
             own: None,

@@ -1,6 +1,7 @@
 //! The tenants: from `tenants[]` to types, of which no two can be taken for one another.
 
 mod caller;
+mod object;
 mod overlaps;
 mod selector;
 mod view;
@@ -16,13 +17,18 @@ use super::file::{ConfigError, parsed, wrong};
 use super::wire;
 use super::{CredentialSource, Mutate, TrustSource, Upstream};
 
+pub(crate) use self::caller::SHORTEST;
 pub use self::caller::{Caller, CallerCredential, Certificate, PathPrefix};
+pub(crate) use self::object::{NoTenant, Secrets};
 pub(super) use self::overlaps::distinct;
+pub(crate) use self::overlaps::overlaps;
 pub use self::selector::NamespaceSelector;
 
 /// One of many that a gateway serves, and that none of the others can touch.
 #[derive(Clone, Debug)]
 pub struct Tenant {
+    /// Where it is written.
+    pub origin: String,
     /// Its name, which is the domain of everything that is remembered for it.
     pub name: Domain,
     /// The namespaces whose objects are its own.
@@ -75,7 +81,7 @@ const FILLS: usize = 64;
 pub(crate) const STORES: &str = "tenants";
 
 /// How many tenants there may be.
-const TENANTS: usize = 10_000;
+pub(crate) const TENANTS: usize = 10_000;
 
 /// How long what people are told may be, in bytes.
 const TOLD: usize = 512;
@@ -116,6 +122,7 @@ impl wire::Tenant {
         });
         let default_upstream = self.registry.default_upstream.as_deref();
         let tenant = Tenant {
+            origin: key.to_owned(),
             name,
             namespaces,
             namespace_selector: selector.transpose()?,
@@ -241,6 +248,6 @@ pub(super) fn tenants(
         .enumerate()
         .map(|(index, tenant)| tenant.into_tenant(&format!("tenants[{index}]"), upstreams))
         .collect::<Result<Vec<_>, _>>()?;
-    distinct(&tenants, upstreams)?;
+    distinct(&tenants.iter().collect::<Vec<_>>(), upstreams)?;
     Ok(Some(tenants))
 }

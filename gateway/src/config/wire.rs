@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub(super) use tenants::{
-    Caller, CallerCredential, Certificate, LabelExpression, LabelSelector, Quotas, Tenant, TenantUpstream,
+    Caller, CallerCredential, Certificate, LabelExpression, LabelSelector, Quotas, SecretRef, Tenant,
+    TenantUpstream,
 };
 pub(super) use upstream::{Access, Acr, Credentials, Ecr, Endpoint, Gar, Proxy, Timeouts, Upstream};
 
@@ -236,6 +237,7 @@ pub(super) struct Policies {
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) namespace: String,
     pub(super) stale_for: String,
+    pub(super) tenant_objects: bool,
     pub(super) no_match: NoMatch,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) cue: Cue,
@@ -358,6 +360,7 @@ impl Default for Policies {
             namespace: "cosign-system".into(),
             // A night and a day: longer than an API server is usually away, and not for ever.
             stale_for: "24h".into(),
+            tenant_objects: false,
             no_match: NoMatch::Deny,
             cue: Cue::default(),
         }

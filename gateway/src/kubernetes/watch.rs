@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt as _;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, WatchEvent, WatchParams};
+use tokio::sync::Notify;
 
 use super::Cluster;
 use super::kind::Kind;
@@ -105,25 +106,39 @@ impl Follower for Policies<'_> {
     }
 }
 
-/// Follows a kind for ever.
+/// Follows a kind that policies are made of for ever.
 pub(super) async fn follow(cluster: &Cluster, client: &Client, kind: Kind) {
     let api = kind.everywhere(client, &cluster.settings.namespace);
     let follower = Policies { cluster, kind };
+    if kind.is_named() {
+        follow_named(&follower, &api, &cluster.named, || cluster.state().held.wants(kind)).await;
+    } else {
+        follow_all(&follower, &api).await;
+    }
+}
+
+/// Follows those objects of a kind that are named for ever. `named` tells that others are, and `wants` whether any is.
+pub(super) async fn follow_named(
+    follower: &impl Follower,
+    api: &Api<DynamicObject>,
+    named: &Notify,
+    wants: impl Fn() -> bool,
+) {
     let mut pause = AGAIN[0];
     loop {
-        let named = cluster.named.notified();
+        let named = named.notified();
         tokio::pin!(named);
         named.as_mut().enable();
-        if !cluster.state().held.wants(kind) {
+        if !wants() {
             named.await;
             continue;
         }
         let ended = tokio::select! {
-            ended = list_and_watch(&follower, &api, &mut pause) => ended,
+            ended = list_and_watch(follower, api, &mut pause) => ended,
             // All that is named now is to be listed.
-            () = &mut named, if kind.is_named() => Ok(()),
+            () = &mut named => Ok(()),
         };
-        again(&follower, ended, &mut pause).await;
+        again(follower, ended, &mut pause).await;
     }
 }
 

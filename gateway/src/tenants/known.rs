@@ -12,7 +12,7 @@ use super::service_accounts::{ServiceAccounts, Token};
 use super::signs::Signs;
 use super::{LABELS, Tenant};
 use crate::config::{
-    self, Caller, CallerCredential, Certificate, NamespaceSelector, PathPrefix, short_secret,
+    self, Caller, CallerCredential, Certificate, NamespaceSelector, PathPrefix, SHORTEST, short_secret,
 };
 use crate::hostname::Hostname;
 use crate::kubernetes::Namespaces;
@@ -29,6 +29,8 @@ pub(super) struct Known {
     selectors: Vec<(NamespaceSelector, At)>,
     /// What the cluster says of namespaces, where a tenant is told by that.
     labelled: Option<Arc<Namespaces>>,
+    /// Why there may be tenants besides, if so: whoever is of none of these may be of one of those.
+    untold: Option<String>,
     hostnames: HashMap<Hostname, At>,
     /// By their first parts.
     prefixes: HashMap<String, Vec<(PathPrefix, At)>>,
@@ -86,9 +88,10 @@ impl Known {
     /// # Errors
     /// A file that cannot be read, or is wrong, or two tenants that log in with the same.
     pub(super) fn new(
-        tenants: &[config::Tenant],
+        tenants: &[Arc<config::Tenant>],
         service_accounts: Option<&config::ServiceAccounts>,
         labelled: Option<&Arc<Namespaces>>,
+        untold: Option<String>,
     ) -> anyhow::Result<Self> {
         let mut known = Self {
             tenants: Vec::with_capacity(tenants.len()),
@@ -96,6 +99,7 @@ impl Known {
             namespaces: HashMap::new(),
             selectors: Vec::new(),
             labelled: labelled.cloned(),
+            untold,
             hostnames: HashMap::new(),
             prefixes: HashMap::new(),
             certificates: HashMap::new(),
@@ -110,10 +114,10 @@ impl Known {
             known.selectors.extend(tenant.namespace_selector.iter().map(|selector| (selector.clone(), at)));
             for (index, caller) in tenant.callers.iter().enumerate() {
                 let added = known.add(at, caller);
-                added.with_context(|| format!("tenants[{at}].callers[{index}].credentials"))?;
+                added.with_context(|| format!("{}.callers[{index}].credentials", tenant.origin))?;
             }
             let label = if at < LABELS { tenant.name.name() } else { "other" };
-            known.tenants.push(Tenant { settings: Arc::new(tenant.clone()), label });
+            known.tenants.push(Tenant { settings: tenant.clone(), label });
         }
         Ok(known)
     }
@@ -126,7 +130,7 @@ impl Known {
             self.prefixes.entry(prefix.first().to_owned()).or_default().push((prefix.clone(), at));
         }
         for credential in &caller.credentials {
-            let before = self.credentials.insert(read(credential)?, (at, credential.clone()));
+            let before = self.credentials.insert(fingerprint(credential)?, (at, credential.clone()));
             if before.is_some_and(|(other, _)| other != at) {
                 bail!("another tenant logs in with the same");
             }
@@ -167,7 +171,10 @@ impl Known {
             all.dedup();
         }
         match *all {
-            [] => self.default.ok_or(Unowned::Unknown),
+            [] => match &self.untold {
+                Some(why) => Err(Unowned::Untold(why.clone())),
+                None => self.default.ok_or(Unowned::Unknown),
+            },
             [one] => Ok(one),
             _ => Err(Unowned::Several(all.into_iter().map(|at| self.name(at)).collect())),
         }
@@ -197,6 +204,9 @@ impl Known {
                 }
                 _ => one = Some(at),
             }
+        }
+        if let (None, Some(why)) = (one, &self.untold) {
+            return Err(Stranger::Untold(why.clone()));
         }
         let Some(tenant) = one.or(self.default).and_then(|at| self.tenants.get(at)) else {
             let may_log_in = !self.credentials.is_empty() || self.service_accounts.is_some();
@@ -281,10 +291,8 @@ impl Shown<'_> {
     }
 }
 
-/// How short a secret may be that a caller logs in with.
-const SHORTEST: usize = 8;
-
-fn read(credential: &CallerCredential) -> anyhow::Result<Fingerprint> {
+/// What is known of a caller's login. It reads files.
+pub(super) fn fingerprint(credential: &CallerCredential) -> anyhow::Result<Fingerprint> {
     let secret = |path: &std::path::Path| {
         let secret = short_secret(path).with_context(|| path.display().to_string())?;
         if secret.is_empty() {
@@ -308,5 +316,6 @@ fn read(credential: &CallerCredential) -> anyhow::Result<Fingerprint> {
             Ok(Fingerprint::basic(&username, &long(password)?))
         }
         CallerCredential::Bearer { token } => Ok(Fingerprint::bearer(&long(token)?)),
+        CallerCredential::Given(fingerprint) => Ok(*fingerprint),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Credentials, Mutate, NoMatch, TrustSource};
+use crate::login::Fingerprint;
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -63,6 +64,17 @@ pub(in crate::config) struct CallerCredential {
     pub(in crate::config) username_file: Option<PathBuf>,
     pub(in crate::config) password_file: Option<PathBuf>,
     pub(in crate::config) token_file: Option<PathBuf>,
+    pub(in crate::config) secret_ref: Option<SecretRef>,
+    /// What is in it.
+    #[serde(skip)]
+    pub(in crate::config) given: Option<Fingerprint>,
+}
+
+/// A Secret in the namespace of the installation, for objects alone.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct SecretRef {
+    pub(in crate::config) name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -9,6 +9,7 @@ mod namespaces;
 mod outage;
 mod scenarios;
 mod status;
+mod tenants;
 mod tokens;
 mod world;
 

@@ -14,7 +14,7 @@ const TENANTS: &str = "tenants:\n\
     - {name: listed, namespaces: [listed], message: this is listed}\n";
 
 /// Whose a namespace is: every tenant's denials say so. Otherwise, why nobody's.
-async fn whose(world: &World, namespace: &str) -> String {
+pub(super) async fn whose(world: &World, namespace: &str) -> String {
     let answer: Value = admit(world.gateway(), namespace, &format!("{HOST}/other/app:v1")).await;
     assert_eq!(answer["allowed"], false, "{answer}");
     let message = answer["status"]["message"].as_str().unwrap();
@@ -25,12 +25,12 @@ async fn whose(world: &World, namespace: &str) -> String {
 }
 
 /// Waits until a namespace is of this tenant.
-async fn until_whose(world: &World, namespace: &str, is: &str) {
+pub(super) async fn until_whose(world: &World, namespace: &str, is: &str) {
     until_said(world, namespace, is, |whose| whose == is).await;
 }
 
 /// Waits until a namespace is nobody's, for this reason.
-async fn until_nobodys(world: &World, namespace: &str, why: &str) {
+pub(super) async fn until_nobodys(world: &World, namespace: &str, why: &str) {
     until_said(world, namespace, why, |whose| whose.contains(why)).await;
 }
 
