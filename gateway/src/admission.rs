@@ -9,6 +9,7 @@ mod passing;
 mod policies;
 mod review;
 mod reviewed;
+mod rights;
 mod under_way;
 mod validate;
 
@@ -22,10 +23,12 @@ use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
+use crate::callers::Callers;
 use crate::config::{self, Mutate};
 use crate::content::Content;
 use crate::core::Core;
 use crate::decision::Decisions;
+use crate::kubernetes::PullSecrets;
 use crate::metrics::Metrics;
 use crate::place::Upstreams;
 use crate::records::{self, Asked, Outcome, Record, Records, kept};
@@ -54,6 +57,9 @@ pub struct AdmissionDoor {
     verdicts: Arc<Verdicts>,
     content: Arc<Content>,
     upstreams: Arc<Upstreams>,
+    callers: Arc<Callers>,
+    /// What reads the pull secrets of Pods, where that is configured.
+    pull_secrets: Option<Arc<PullSecrets>>,
     decisions: Arc<Decisions>,
     records: Arc<Records>,
     metrics: Arc<Metrics>,
@@ -136,6 +142,8 @@ impl AdmissionDoor {
             verdicts: core.verdicts.clone(),
             content: core.content.clone(),
             upstreams: core.upstreams.clone(),
+            callers: core.callers.clone(),
+            pull_secrets: core.pull_secrets.clone(),
             decisions,
             records,
             metrics: core.metrics.clone(),

@@ -128,6 +128,9 @@ pub struct Admission {
     pub rewrite: Option<Host>,
     /// Whether everything is let pass, and what would be said only kept and counted.
     pub observe: bool,
+    /// Whether the pull secrets of Pods and of their service accounts are read where a registry is asked by nobody else's
+    /// right.
+    pub pull_secrets: bool,
     /// How many reviews may be under way at once.
     pub reviews: u32,
 }
@@ -143,6 +146,8 @@ pub struct Kind {
     pub resource: String,
     /// Where images stand. None of these leads to another.
     pub paths: Vec<FieldPath>,
+    /// Where specifications of Pods stand, the images of which are among these.
+    pub pod_specs: Vec<FieldPath>,
 }
 
 /// Where decisions are kept.

@@ -11,12 +11,13 @@ use cache::{Blobs, Domain, Holdings, Index, Shared};
 use oci::Digest;
 use tokio::sync::watch;
 
+use crate::callers::Callers;
 use crate::config::{Config, Quotas};
 use crate::connect::{self, upstreams};
 use crate::content::Content;
 use crate::cue::Cue;
 use crate::fleet::Fleet;
-use crate::kubernetes::Cluster;
+use crate::kubernetes::{Cluster, PullSecrets};
 use crate::material::Materials;
 use crate::metrics::Metrics;
 use crate::place::Upstreams;
@@ -38,6 +39,9 @@ pub struct Core {
     pub upstreams: Arc<Upstreams>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    pub(crate) callers: Arc<Callers>,
+    /// What reads the pull secrets of Pods, where that is configured.
+    pub(crate) pull_secrets: Option<Arc<PullSecrets>>,
     pub(crate) renewals: Arc<Renewals>,
     pub(crate) rules: Arc<ArcSwap<Rules>>,
     /// The digest of the revocations among them, for those who have to know when it changes.
@@ -54,6 +58,7 @@ pub(crate) struct Foundations {
     pub(crate) repositories: Arc<Repositories>,
     pub(crate) remote: Arc<RemoteFiles>,
     pub(crate) cluster: Option<Arc<Cluster>>,
+    pull_secrets: Option<Arc<PullSecrets>>,
 }
 
 /// One tenant's part of that.
@@ -65,6 +70,7 @@ pub(crate) struct Foundation {
     /// How many blobs arrive at once.
     arriving: Option<usize>,
     metrics: Arc<Metrics>,
+    pull_secrets: Option<Arc<PullSecrets>>,
 }
 
 impl Foundations {
@@ -83,7 +89,9 @@ impl Foundations {
         let blobs = Blobs::open_before(directory, config.storage.limit, bucket)?;
         let fleet = config.redis.as_ref().map(|redis| Fleet::connect(redis, &index)).transpose()?;
         let cluster = config.policies.kubernetes.as_ref().map(|settings| Cluster::new(config, settings));
-        Ok(Self { index, blobs, fleet, turns: Turns::at_cores(), metrics, repositories, remote, cluster })
+        let pull_secrets = cluster.clone().filter(|_| config.admission.pull_secrets).map(PullSecrets::of);
+        let turns = Turns::at_cores();
+        Ok(Self { index, blobs, fleet, turns, metrics, repositories, remote, cluster, pull_secrets })
     }
 
     /// All of it, for whoever has no others beside.
@@ -95,6 +103,7 @@ impl Foundations {
             turns: self.turns.clone(),
             arriving: None,
             metrics: self.metrics.clone(),
+            pull_secrets: self.pull_secrets.clone(),
         }
     }
 
@@ -110,6 +119,7 @@ impl Foundations {
             turns: self.turns.apart(quotas.weight),
             arriving: Some(quotas.fills),
             metrics: self.metrics.clone(),
+            pull_secrets: self.pull_secrets.clone(),
         }
     }
 
@@ -186,7 +196,7 @@ impl Core {
 
     /// What answers by this configuration and these rules, over what is its own.
     pub(crate) fn over(foundation: Foundation, config: &Config, rules: Rules) -> anyhow::Result<Self> {
-        let Foundation { index, holdings, fleet, turns, arriving, metrics } = foundation;
+        let Foundation { index, holdings, fleet, turns, arriving, metrics, pull_secrets } = foundation;
         let upstreams = Arc::new(upstreams(config)?);
         let renewals = Renewals::new();
         let beliefs = Beliefs { fresh: config.registry.tag_freshness, stale: config.registry.stale_tags };
@@ -215,7 +225,18 @@ impl Core {
             metrics.clone(),
             renewals.clone(),
         );
-        Ok(Self { content, verdicts, upstreams, metrics, renewals, rules, revocations })
+        let callers = Arc::new(Callers::believed(access));
+        Ok(Self {
+            content,
+            verdicts,
+            upstreams,
+            metrics,
+            callers,
+            pull_secrets,
+            renewals,
+            rules,
+            revocations,
+        })
     }
 }
 

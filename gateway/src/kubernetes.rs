@@ -13,6 +13,7 @@ mod kind;
 mod lead;
 mod lease;
 mod namespaces;
+mod pull_secrets;
 mod report;
 mod saved;
 mod tenants;
@@ -20,11 +21,13 @@ mod watch;
 pub mod webhooks;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use policies::{External, PolicySet, Problem};
 use tokio::sync::{Notify, watch as channel};
+
+pub(crate) use self::pull_secrets::{PullSecrets, Unusable};
 
 use self::held::Held;
 use self::kind::Kind;
@@ -57,6 +60,8 @@ pub(crate) struct Cluster {
     /// What the configurations of our webhooks are called.
     webhook: String,
     saved: Saved,
+    /// The way to its API server, once there is one.
+    client: OnceLock<kube::Client>,
     state: Mutex<State>,
     /// Where a tenant is told by them.
     namespaces: Option<Arc<Namespaces>>,
@@ -121,6 +126,7 @@ impl Cluster {
             settings: settings.clone(),
             webhook: config.admission.webhook.clone(),
             saved,
+            client: OnceLock::new(),
             state: Mutex::new(state),
             changed: Notify::new(),
             named: Notify::new(),
@@ -279,6 +285,7 @@ impl Cluster {
                 self.changed.notify_one();
             })
             .await;
+            let client = self.client.get_or_init(|| client).clone();
             let labelled = async {
                 match &self.namespaces {
                     Some(namespaces) => namespaces.follow(&client).await,

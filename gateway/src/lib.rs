@@ -3,6 +3,7 @@
 mod admin;
 pub mod admission;
 pub mod app;
+mod callers;
 pub mod cli;
 mod clock;
 pub mod config;

@@ -2,7 +2,7 @@
 
 mod accept;
 mod blob;
-mod callers;
+mod by_right;
 mod conditional;
 mod cut;
 mod gate;
@@ -21,6 +21,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use oci::{Digest, Endpoint, Repository, TagOrDigest};
 use tracing::Instrument as _;
 
+use crate::callers::{Caller, Callers};
 use crate::content::{Content, ContentError, Known};
 use crate::decision::{Decision, Decisions};
 use crate::hostname::Hostname;
@@ -32,8 +33,6 @@ use crate::tags::Resolved;
 use crate::telemetry;
 use crate::verdicts::{Ruling, Source};
 
-use self::callers::Caller;
-pub(crate) use self::callers::Callers;
 use self::query::Query;
 pub(crate) use cut::Revocations;
 pub(crate) use gate::{Gate, Ground, Permit};
@@ -49,7 +48,7 @@ pub(crate) struct PullDoor {
     records: Arc<Records>,
     revocations: Revocations,
     prefetch: Prefetch,
-    callers: Callers,
+    callers: Arc<Callers>,
     metrics: Arc<Metrics>,
     /// What whoever is denied something is told besides.
     told: Option<Arc<str>>,
@@ -130,7 +129,7 @@ impl PullDoor {
         records: Arc<Records>,
         revocations: Revocations,
         prefetch: Prefetch,
-        callers: Callers,
+        callers: Arc<Callers>,
         metrics: Arc<Metrics>,
         told: Option<Arc<str>>,
     ) -> Self {
@@ -169,7 +168,7 @@ impl PullDoor {
             Err(error) => return refused(Kind::Other, &Refusal::Endpoint(error)),
         };
         let (kind, name) = match &endpoint {
-            Endpoint::Base if callers::has_to_log_in(&self.upstreams, request) => {
+            Endpoint::Base if by_right::has_to_log_in(&self.upstreams, request) => {
                 return refused(Kind::Base, &Refusal::NoLogin);
             }
             Endpoint::Base => {
@@ -203,7 +202,7 @@ impl PullDoor {
         let called = Hostname::called(request);
         let routed = self.upstreams.route(query.namespace(), called.as_ref(), name);
         let place = routed.inspect_err(|why| self.metrics.unrouted(why)).map_err(Refusal::Unrouted)?;
-        let (place, caller) = callers::by_right(&self.upstreams, place, request)?;
+        let (place, caller) = by_right::by_right(&self.upstreams, place, request)?;
         Ok(Pull {
             place,
             caller,
@@ -221,12 +220,12 @@ impl PullDoor {
     /// once.
     async fn by_right(&self, pull: &Pull<'_>, endpoint: &Endpoint) -> Result<Answered, Refusal> {
         let Some(caller) = pull.caller else { return self.content(pull, endpoint).await };
-        self.callers.prove(caller, &pull.place, endpoint).await?;
+        by_right::prove(&self.callers, caller, &pull.place, endpoint).await?;
         match self.content(pull, endpoint).await {
             // Lists are asked of the registry in their own right, whatever was proven.
             Err(refusal) if !matches!(refusal, Refusal::List(_)) && refusal.is_by_registry() => {
                 self.callers.doubt(caller);
-                self.callers.prove(caller, &pull.place, endpoint).await?;
+                by_right::prove(&self.callers, caller, &pull.place, endpoint).await?;
                 self.content(pull, endpoint).await
             }
             answered => answered,

@@ -26,9 +26,12 @@ pub enum Undecided {
     NoUpstream(Host),
     /// The registry is asked by the right of whoever pulls, and nobody does.
     #[error(
-        "{0} is asked with the credentials of whoever pulls, of which there are none here: credentials in upstreams[] are for this"
+        "{0} is asked with the credentials of whoever pulls, of which there are none here: admission.pullSecrets, or credentials in upstreams[], are for this"
     )]
     NoCredentials(Host),
+    /// Nothing that the Pod could show the registry makes it give the image: what was tried.
+    #[error("{0}")]
+    PullSecrets(String),
     /// There are no policies to judge by, or none that can be believed still: why.
     #[error("{0}")]
     Withheld(String),
@@ -55,6 +58,7 @@ impl Undecided {
             Self::Manifest(_) => "manifest-unreadable",
             Self::NoUpstream(_) => "unknown-registry",
             Self::NoCredentials(_) => "no-credentials",
+            Self::PullSecrets(_) => "pull-secrets",
             Self::Withheld(_) => "policies-withheld",
             Self::NoTrustRoot(_) => "unknown-trust-root",
             Self::Program(_) => "program",

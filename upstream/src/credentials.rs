@@ -32,7 +32,7 @@ impl Credentials {
     }
 
     /// The name and the password, if it is made of these.
-    pub(crate) fn password(&self) -> Option<(&str, &str)> {
+    pub fn password(&self) -> Option<(&str, &str)> {
         match &self.0 {
             Kind::Password { username, password } => Some((username, password)),
             Kind::Identity(_) => None,

@@ -45,7 +45,10 @@ pub use endpoint::Endpoint;
 pub use error::{Awaited, BuildError, FetchError, Outage};
 pub use fetch::{Fetcher, Url};
 pub use images::Images;
-pub use login::{Acr, Cloud, CloudLogin, DockerLogin, Ecr, GOOGLE_METADATA, Gar, Login, LoginError};
+pub use login::{
+    Acr, Cloud, CloudLogin, DockerLogin, Ecr, GOOGLE_METADATA, Gar, InvalidPullSecret, Login, LoginError,
+    PullSecret,
+};
 pub use origin::{InvalidOrigin, Origin, Scheme};
 pub use page::{InvalidPageQuery, PageQuery};
 pub use proxy::{InvalidProxy, Proxy};

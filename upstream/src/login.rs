@@ -8,6 +8,7 @@ mod exchange;
 mod file;
 mod gar;
 mod helper;
+mod pull_secret;
 mod signature;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use docker::DockerLogin;
 pub use ecr::Ecr;
 pub(crate) use file::Mark;
 pub use gar::{GOOGLE_METADATA, Gar};
+pub use pull_secret::{InvalidPullSecret, PullSecret};
 
 /// Where the credentials for an endpoint come from. Files are read again when they change.
 #[derive(Clone, Debug)]

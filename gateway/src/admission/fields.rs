@@ -54,6 +54,12 @@ impl Fields {
         node.ends = Some(number);
     }
 
+    /// Whether there is no path.
+    pub(super) fn is_empty(&self) -> bool {
+        let Node { ends, fields, each } = &self.0;
+        ends.is_none() && fields.is_empty() && each.is_none()
+    }
+
     /// The texts at the ends of the paths, in the order of paths and then of the object, at most so many. What is absent,
     /// null or empty is left out.
     pub(super) fn of(&self, object: &str, most: usize) -> Result<Vec<Field>, Unread> {

@@ -18,6 +18,8 @@ pub struct Workload {
     kind: Box<str>,
     is: Makes,
     fields: Fields,
+    /// Where its Pods name what they are pulled with.
+    secrets: Fields,
 }
 
 /// How a kind comes to Pods.
@@ -49,6 +51,15 @@ pub struct Images {
     pub generate_name: Option<String>,
 }
 
+/// What the Pods of an object are pulled with.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PullSecretNames {
+    /// The names of Secrets, each once.
+    pub secrets: Vec<String>,
+    /// The name of the service account, where it is known what its Pods are like.
+    pub account: Option<String>,
+}
+
 /// Why the images of an object are not known.
 #[derive(Debug, Error)]
 pub enum InvalidObject {
@@ -77,6 +88,16 @@ pub(crate) const POD_SPEC: [&str; 4] = [
     "volumes[*].image.reference",
 ];
 
+/// Where a Pod's specification names Secrets to pull with, and its service account: by the name of today or the older one.
+const SECRET: &str = "imagePullSecrets[*].name";
+const ACCOUNT: [&str; 2] = ["serviceAccountName", "serviceAccount"];
+
+/// The service account of Pods that name none.
+const DEFAULT_ACCOUNT: &str = "default";
+
+/// The most of these fields that are looked at.
+const SECRET_LIMIT: usize = 1024;
+
 /// The kinds that come with Kubernetes, and where each has the specification of its Pods.
 const BUILT_IN: [(&str, &str, Makes, &str); 9] = [
     ("", "Pod", Makes::Itself, "spec"),
@@ -98,10 +119,12 @@ impl Kinds {
     pub fn new(others: &[Kind]) -> Self {
         let built_in = BUILT_IN.iter().map(|(group, kind, is, spec)| {
             let paths: Vec<_> = POD_SPEC.iter().map(|path| format!("{spec}.{path}")).collect();
-            Workload::new(group, kind, *is, paths.iter().filter_map(|path| path.parse().ok()))
+            let pods: Vec<_> = spec.parse().into_iter().collect();
+            Workload::new(group, kind, *is, paths.iter().filter_map(|path| path.parse().ok()), &pods)
         });
         let others = others.iter().map(|other| {
-            Workload::new(&other.group, &other.kind, Makes::Otherwise, other.paths.iter().cloned())
+            let paths = other.paths.iter().cloned();
+            Workload::new(&other.group, &other.kind, Makes::Otherwise, paths, &other.pod_specs)
         });
         Self(built_in.chain(others).collect())
     }
@@ -131,11 +154,24 @@ impl Kinds {
 }
 
 impl Workload {
-    fn new(group: &str, kind: &str, is: Makes, paths: impl Iterator<Item = FieldPath>) -> Self {
+    fn new(
+        group: &str,
+        kind: &str,
+        is: Makes,
+        paths: impl Iterator<Item = FieldPath>,
+        pods: &[FieldPath],
+    ) -> Self {
         let mut fields = Fields::default();
         paths.enumerate().for_each(|(number, path)| fields.add(&path, number));
         fields.generate_name();
-        Self { group: group.into(), kind: kind.into(), is, fields }
+        let mut secrets = Fields::default();
+        for (number, named) in std::iter::once(SECRET).chain(ACCOUNT).enumerate() {
+            let named: Option<FieldPath> = named.parse().ok();
+            pods.iter()
+                .zip(named.iter().cycle())
+                .for_each(|(pod, named)| secrets.add(&pod.join(named), number));
+        }
+        Self { group: group.into(), kind: kind.into(), is, fields, secrets }
     }
 
     /// What the kind is called in its group.
@@ -171,6 +207,24 @@ impl Workload {
             }
         }
         if found.images.len() > IMAGE_LIMIT { Err(InvalidObject::TooMany) } else { Ok(found) }
+    }
+}
+
+impl Workload {
+    /// What the Pods of an object of this kind are pulled with. Of what cannot be read there is nothing.
+    pub fn pull_secrets(&self, object: &str) -> PullSecretNames {
+        let mut named = PullSecretNames::default();
+        for Field { of, text, .. } in self.secrets.of(object, SECRET_LIMIT).unwrap_or_default() {
+            if of != 0 {
+                named.account.get_or_insert(text);
+            } else if !named.secrets.contains(&text) {
+                named.secrets.push(text);
+            }
+        }
+        if !self.secrets.is_empty() {
+            named.account.get_or_insert_with(|| DEFAULT_ACCOUNT.to_owned());
+        }
+        named
     }
 }
 

@@ -11,6 +11,7 @@ use super::message::{Problems, denial, stale};
 use super::passing::Passing;
 use super::review::{AdmissionRequest, Answer, Ground};
 use super::reviewed::Reviewed;
+use super::rights::Rights;
 use super::{AdmissionDoor, Image};
 use crate::config::Mutate;
 use crate::tags::Resolved;
@@ -53,7 +54,8 @@ impl AdmissionDoor {
         // Whoever changes one image has not asked for another to be touched, and of some objects none can be.
         let before = Before::of(request, workload);
         let brought: Vec<&Image> = found.images.iter().filter(|image| !before.had(image)).collect();
-        let changes = brought.iter().map(|image| self.change(image, deadline));
+        let rights = Rights::of(self, request, workload);
+        let changes = brought.iter().map(|image| self.change(image, &rights, deadline));
         let changes = futures_util::future::join_all(changes).await;
         let answer = patched(request, &brought, changes);
         Reviewed { generate_name: found.generate_name, ..Reviewed::of(answer) }
@@ -61,7 +63,7 @@ impl AdmissionDoor {
 
     /// What becomes of an image, if anything does. What is no reference is left for validation to say so, and no
     /// registry is asked for a canary, which validation denies.
-    async fn change(&self, image: &Image, deadline: Instant) -> Option<Change> {
+    async fn change(&self, image: &Image, rights: &Rights<'_>, deadline: Instant) -> Option<Change> {
         let reference = image.text.parse::<Reference>().ok()?;
         if self.upstreams.is_canary(reference.name()) {
             return None;
@@ -76,7 +78,7 @@ impl AdmissionDoor {
             Some(_) if named == reference && !unnameable => return None,
             Some(_) => Ok((named.to_string(), None)),
             None => self
-                .resolve(&reference, deadline)
+                .tag_meaning(&reference, rights, deadline)
                 .await
                 .map(|Resolved { digest, stale }| (named.pinned(digest).to_string(), stale)),
         };

@@ -12,6 +12,7 @@ use super::message::{Problems, denial, warnings};
 use super::passing::Passing;
 use super::review::{AdmissionRequest, Answer, Ground};
 use super::reviewed::Reviewed;
+use super::rights::{Given, Rights};
 use super::{AdmissionDoor, Image, message};
 use crate::config::Mutate;
 use crate::records::{self, Came};
@@ -28,6 +29,13 @@ enum Outcome {
     Canary(String),
     Undecided(Subject, Undecided),
     Unresolved(String, Undecided),
+}
+
+/// For whom, and until when, the images of an object are judged.
+struct Asked<'a> {
+    rights: Rights<'a>,
+    by: Request,
+    deadline: Instant,
 }
 
 /// The same, how old what its tag means is, if that was not confirmed, and how long it took.
@@ -61,10 +69,10 @@ impl AdmissionDoor {
             }
         };
         let before = Before::of(request, workload);
-        let asking = asking(request);
+        let asked = Asked { rights: Rights::of(self, request, workload), by: asking(request), deadline };
         let outcomes = images.iter().map(|image| {
             let must_be_pinned = workload.is_pod() && !self.would_be_pinned() && !before.had(image);
-            self.timed(image, must_be_pinned, &asking, deadline)
+            self.timed(image, must_be_pinned, &asked)
         });
         let outcomes = futures_util::future::join_all(outcomes).await;
         Reviewed { generate_name, ..self.conclude(request, images, outcomes) }
@@ -142,26 +150,14 @@ impl AdmissionDoor {
         Reviewed { images: kept, ..Reviewed::of(answer) }
     }
 
-    async fn timed(
-        &self,
-        image: &Image,
-        must_be_pinned: bool,
-        asking: &Request,
-        deadline: Instant,
-    ) -> Judged {
+    async fn timed(&self, image: &Image, must_be_pinned: bool, asked: &Asked<'_>) -> Judged {
         let began = Instant::now();
-        let judged = self.outcome(image, must_be_pinned, asking, deadline).await;
+        let judged = self.outcome(image, must_be_pinned, asked).await;
         Judged { took: began.elapsed(), ..judged }
     }
 
     /// Judges one image within the deadline. Work that outlasts it goes on, for whoever asks next.
-    async fn outcome(
-        &self,
-        image: &Image,
-        must_be_pinned: bool,
-        asking: &Request,
-        deadline: Instant,
-    ) -> Judged {
+    async fn outcome(&self, image: &Image, must_be_pinned: bool, asked: &Asked<'_>) -> Judged {
         let Ok(reference) = image.text.parse::<Reference>() else {
             return Outcome::Refused(format!("could not parse reference: {}", image.text)).into();
         };
@@ -169,78 +165,87 @@ impl AdmissionDoor {
             return Outcome::Canary(format!("{} is the canary, which is always denied", image.text)).into();
         }
         let name = self.upstreams.canonical(reference.name());
-        if let Err(why) = self.may_ask(&name) {
-            return Outcome::Unresolved(reference.to_string(), why).into();
+        if must_be_pinned && reference.digest().is_none() {
+            let message = format!("invalid value: {} must be an image digest", image.text);
+            return Outcome::Refused(message).into();
         }
-        let resolved = match reference.digest() {
-            Some(digest) => {
-                let digest = self.judged_digest(&reference, digest, deadline).await;
-                digest.map(|digest| Resolved { digest, stale: None })
-            }
-            // Templates stay as their authors wrote them; the Pods that they make are pinned. What ran before an update
-            // is not what the update starts.
-            None if !must_be_pinned => self.resolve(&reference, deadline).await,
-            None => {
-                let message = format!("invalid value: {} must be an image digest", image.text);
-                return Outcome::Refused(message).into();
-            }
-        };
-        let Resolved { digest, stale } = match resolved {
-            Ok(resolved) => resolved,
+        let given = match within(asked.deadline, asked.rights.given(&name, &reference.version())).await {
+            Ok(given) => given,
             Err(why) => return Outcome::Unresolved(reference.to_string(), why).into(),
         };
-        let judging = self.verdicts.judge(&name, digest, self.no_match, asking);
-        let judged = tokio::time::timeout_at(deadline.into(), judging);
-        let outcome = match judged.await.unwrap_or(Err(Undecided::Deadline)) {
+        // Templates stay as their authors wrote them; the Pods that they make are pinned. What ran before an update is not
+        // what the update starts.
+        let resolved = self.resolve(&reference, given.as_ref());
+        let Resolved { digest, stale } = match within(asked.deadline, resolved).await {
+            Ok(resolved) => resolved,
+            Err(why) => {
+                asked.rights.doubt(given.as_ref(), &why);
+                return Outcome::Unresolved(reference.to_string(), why).into();
+            }
+        };
+        let outcome = match within(asked.deadline, self.judge(&name, digest, given.as_ref(), &asked.by)).await
+        {
             Ok(ruling) => Outcome::Ruled(ruling),
-            Err(why) => Outcome::Undecided(Subject { name, digest }, why),
+            Err(why) => {
+                asked.rights.doubt(given.as_ref(), &why);
+                Outcome::Undecided(Subject { name, digest }, why)
+            }
         };
         Judged { stale, ..outcome.into() }
     }
 
-    /// That there is a right by which a registry could be asked: what others pulled by theirs is no answer here.
-    fn may_ask(&self, name: &Name) -> Result<(), Undecided> {
-        if self.upstreams.is_for_callers_alone(&name.host) {
-            return Err(Undecided::NoCredentials(name.host.clone()));
+    async fn judge(
+        &self,
+        name: &Name,
+        digest: Digest,
+        given: Option<&Given>,
+        by: &Request,
+    ) -> Result<Ruling, Undecided> {
+        match given {
+            Some(given) => self.verdicts.judge_at(&given.place, digest, self.no_match, by).await,
+            None => self.verdicts.judge(name, digest, self.no_match, by).await,
         }
-        Ok(())
     }
 
-    /// What a tag means, sha256.
-    pub(super) async fn resolve(
+    /// What a tag means for whoever an object is of.
+    pub(super) async fn tag_meaning(
         &self,
         reference: &Reference,
+        rights: &Rights<'_>,
         deadline: Instant,
     ) -> Result<Resolved, Undecided> {
-        let name = reference.name();
-        self.may_ask(&self.upstreams.canonical(name))?;
-        let place = self.upstreams.place(name).ok_or_else(|| Undecided::NoUpstream(name.host.clone()))?;
-        let TagOrDigest::Tag(tag) = reference.version() else {
-            return Err(Undecided::Internal("a digest is not resolved".into()));
-        };
-        let resolved = tokio::time::timeout_at(deadline.into(), self.content.resolve(&place, &tag)).await;
-        Ok(resolved.map_err(|_| Undecided::Deadline)??)
+        let name = self.upstreams.canonical(reference.name());
+        let given = within(deadline, rights.given(&name, &reference.version())).await?;
+        within(deadline, self.resolve(reference, given.as_ref())).await
     }
 
-    /// The digest that an image is judged by: its sha256, whatever it is pinned by.
-    async fn judged_digest(
-        &self,
-        reference: &Reference,
-        digest: Digest,
-        deadline: Instant,
-    ) -> Result<Digest, Undecided> {
-        match digest.algorithm() {
-            oci::Algorithm::Sha256 => Ok(digest),
-            oci::Algorithm::Sha512 => {
-                let name = reference.name();
-                let place =
-                    self.upstreams.place(name).ok_or_else(|| Undecided::NoUpstream(name.host.clone()))?;
-                let known =
-                    tokio::time::timeout_at(deadline.into(), self.content.manifest(&place, digest)).await;
-                Ok(known.map_err(|_| Undecided::Deadline)??.judged)
+    /// The digest that an image is judged by: its sha256, whether it names a tag or is pinned by another.
+    async fn resolve(&self, reference: &Reference, given: Option<&Given>) -> Result<Resolved, Undecided> {
+        let version = reference.version();
+        if let TagOrDigest::Digest(digest) = version
+            && digest.algorithm() == oci::Algorithm::Sha256
+        {
+            return Ok(Resolved { digest, stale: None });
+        }
+        let name = reference.name();
+        let place = given.map(|given| given.place.clone()).or_else(|| self.upstreams.place(name));
+        let place = place.ok_or_else(|| Undecided::NoUpstream(name.host.clone()))?;
+        match version {
+            TagOrDigest::Tag(tag) => Ok(self.content.resolve(&place, &tag).await?),
+            TagOrDigest::Digest(digest) => {
+                let known = self.content.manifest(&place, digest).await?;
+                Ok(Resolved { digest: known.judged, stale: None })
             }
         }
     }
+}
+
+/// What comes of work that goes on, for whoever asks next, where it outlasts the deadline.
+async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Undecided>>,
+) -> Result<T, Undecided> {
+    tokio::time::timeout_at(deadline.into(), work).await.unwrap_or(Err(Undecided::Deadline))
 }
 
 fn warn(warned: &mut Problems, path: &str, allowed: &Allowed, no_match: NoMatch) {

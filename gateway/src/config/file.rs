@@ -177,6 +177,7 @@ impl wire::File {
         };
         certificates_can_be_shown(&config)?;
         labels_can_be_known(&config)?;
+        pull_secrets_can_be_read(&config)?;
         distinct_roots(&config)?;
         match &config.registry.default_upstream {
             Some(host) if !config.upstreams.iter().any(|upstream| upstream.host == *host) => {
@@ -223,6 +224,15 @@ fn certificates_can_be_shown(config: &Config) -> Result<(), ConfigError> {
                 "names certificates, and registry.clientCa does not say whose are believed",
             ));
         }
+    }
+    Ok(())
+}
+
+/// Secrets are a cluster's.
+fn pull_secrets_can_be_read(config: &Config) -> Result<(), ConfigError> {
+    if config.admission.pull_secrets && config.policies.kubernetes.is_none() {
+        let why = "is for policies.kubernetes: without it there is no API server to read them from";
+        return Err(wrong("admission.pullSecrets", why));
     }
     Ok(())
 }
@@ -341,6 +351,7 @@ impl wire::Admission {
                 .map(|own| parsed("admission.rewrite.registry", &own))
                 .transpose()?,
             observe: self.observe,
+            pull_secrets: self.pull_secrets,
             reviews: if self.reviews == 0 {
                 return Err(wrong("admission.reviews", "must be 1 or more"));
             } else {

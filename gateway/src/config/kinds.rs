@@ -40,9 +40,10 @@ fn one(key: &str, kind: wire::Kind) -> Result<Kind, ConfigError> {
         .iter()
         .map(|path| parsed::<FieldPath>(&format!("{key}.paths"), path))
         .collect::<Result<Vec<_>, _>>()?;
+    let at = format!("{key}.podSpecs");
+    let pod_specs =
+        pod_specs.iter().map(|spec| parsed::<FieldPath>(&at, spec)).collect::<Result<Vec<_>, _>>()?;
     for spec in &pod_specs {
-        let at = format!("{key}.podSpecs");
-        let spec: FieldPath = parsed(&at, spec)?;
         for image in POD_SPEC {
             read.push(spec.join(&parsed(&at, image)?));
         }
@@ -57,7 +58,7 @@ fn one(key: &str, kind: wire::Kind) -> Result<Kind, ConfigError> {
         }
     }
     let resource = resource.unwrap_or_else(|| plural(&kind.to_ascii_lowercase()));
-    Ok(Kind { group, kind, resource, paths: read })
+    Ok(Kind { group, kind, resource, paths: read, pod_specs })
 }
 
 /// What the objects of a kind are called, unless their definition says otherwise: Kubernetes guesses the same.

@@ -92,6 +92,7 @@ pub(super) struct Admission {
     #[serde(deserialize_with = "null_is_default")]
     pub(super) rewrite: Rewrite,
     pub(super) observe: bool,
+    pub(super) pull_secrets: bool,
     pub(super) reviews: u32,
 }
 
@@ -326,6 +327,7 @@ impl Default for Admission {
             kinds: Vec::new(),
             rewrite: Rewrite::default(),
             observe: false,
+            pull_secrets: false,
             // What three API servers with their usual limits send at once.
             reviews: 1000,
         }

@@ -10,7 +10,7 @@ use crate::admission::AdmissionDoor;
 use crate::config::{self, Config};
 use crate::core::{Core, Foundations};
 use crate::memory::Memory;
-use crate::pull::{Callers, Gate, Prefetch, PullDoor};
+use crate::pull::{Gate, Prefetch, PullDoor};
 use crate::reload::{self, Mark};
 use crate::rules::Rules;
 
@@ -78,7 +78,7 @@ impl Served {
             records.clone(),
             core.revocations.subscribe(),
             Prefetch::new(config.storage.prefetch.clone()),
-            Callers::believed(config.registry.access_freshness),
+            core.callers.clone(),
             core.metrics.clone(),
             told.clone(),
         );

@@ -4,6 +4,30 @@
 //! image; here they do. What other tests have is theirs: programs in CUE (`e2e/cue.rs`), the objects themselves
 //! (`policy_objects.rs`, `e2e/kubernetes/definitions.rs`).
 
+/// Hands all of them to a macro that plays them.
+macro_rules! each_scenario {
+    ($play:ident) => {
+        $play!(
+            cluster_image_policy,
+            cluster_image_policy_no_tuf,
+            cluster_image_policy_with_a_key_that_signs_sha512,
+            cluster_image_policy_with_attestations_rego,
+            cluster_image_policy_with_attestations_two_signatures_and_two_attestations,
+            cluster_image_policy_with_fetch_config_file,
+            cluster_image_policy_with_include_spec_objectmeta_and_typemeta,
+            cluster_image_policy_with_oci11_attestations_that_are_verified,
+            cluster_image_policy_with_source,
+            cluster_image_policy_with_trustroot_bring_own_keys_and_repository,
+            cluster_image_policy_with_tsa,
+            cluster_image_policy_with_warn,
+            cluster_with_scalable,
+            policy_controller,
+        );
+    };
+}
+#[cfg(feature = "e2e")]
+pub(crate) use each_scenario;
+
 mod at_the_door;
 mod scene;
 

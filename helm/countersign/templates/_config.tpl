@@ -66,6 +66,9 @@
 {{- if include "countersign.kubernetes" . -}}
 {{- $_ := set $made.policies "namespace" .Release.Namespace -}}
 {{- $_ := set $made.admission "webhook" .Values.webhook.name -}}
+{{- if .Values.pullSecrets.namespaces -}}{{- $_ := set $made.admission "pullSecrets" true -}}{{- end -}}
+{{- else if .Values.pullSecrets.namespaces -}}
+{{- fail "pullSecrets.namespaces: wants config.policies.kubernetes" -}}
 {{- end -}}
 {{- if ne .Values.redis.mode "none" -}}
 {{- $_ := set $made "cache" (dict "redis" (include "countersign.redisConfig" . | fromYaml)) -}}

@@ -31,9 +31,10 @@ struct Config {
     creds_store: Option<String>,
 }
 
+/// One entry. What a refresh token is exchanged for comes before a password, as with Docker.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Auth {
+pub(super) struct Auth {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
@@ -92,21 +93,26 @@ fn server(host: &Host) -> String {
 }
 
 impl Auth {
-    fn credentials(self, host: &Host) -> Result<Credentials, String> {
-        if let Some(token) = self.identitytoken.filter(|token| !token.is_empty()) {
+    fn credentials(mut self, host: &Host) -> Result<Credentials, String> {
+        if let Some(token) = self.identitytoken.take().filter(|token| !token.is_empty()) {
             return Ok(Credentials::identity_token(token));
         }
-        if let (Some(username), Some(password)) = (self.username, self.password) {
-            return Ok(Credentials::new(username, password));
-        }
-        let Some(auth) = self.auth.filter(|auth| !auth.trim().is_empty()) else {
+        let has_any =
+            self.password.is_some() || self.auth.as_ref().is_some_and(|auth| !auth.trim().is_empty());
+        if !has_any {
             return Err(format!("the entry for {host} has no credentials in it"));
-        };
-        let decoded = STANDARD.decode(auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        match decoded.as_deref().and_then(|pair| pair.split_once(':')) {
-            Some((username, password)) => Ok(Credentials::new(username, password)),
-            None => Err(format!("the entry for {host} is not user:password in base64")),
         }
+        self.password().ok_or_else(|| format!("the entry for {host} is not user:password in base64"))
+    }
+
+    /// The user name and password, as two fields or as one in base64.
+    pub(super) fn password(self) -> Option<Credentials> {
+        if let (Some(username), Some(password)) = (self.username, self.password) {
+            return Some(Credentials::new(username, password));
+        }
+        let decoded = String::from_utf8(STANDARD.decode(self.auth?.trim()).ok()?).ok()?;
+        let (username, password) = decoded.split_once(':')?;
+        Some(Credentials::new(username, password))
     }
 }
 

@@ -59,7 +59,8 @@ fn templates_are_found_where_each_kind_has_them() {
 #[test]
 fn the_images_of_other_kinds_are_where_it_is_configured() {
     let paths = ["spec.steps[*].image", "spec.sidecar.image"].map(|path| path.parse().unwrap()).to_vec();
-    let task = Kind { group: "tekton.dev".into(), kind: "Task".into(), resource: "tasks".into(), paths };
+    let (group, kind, resource) = ("tekton.dev".into(), "Task".into(), "tasks".into());
+    let task = Kind { group, kind, resource, paths, pod_specs: Vec::new() };
     let kinds = Kinds::new(&[task]);
     let workload = kinds.all().find(|workload| workload.kind() == "Task").unwrap();
     check(
@@ -68,6 +69,33 @@ fn the_images_of_other_kinds_are_where_it_is_configured() {
         &[("spec.steps[0].image", "a"), ("spec.sidecar.image", "s")],
     );
     assert!(workload.images(r#"{"spec": {"steps": {"image": "a"}}}"#).is_err());
+}
+
+#[test]
+fn what_pods_are_pulled_with_is_what_they_name_and_their_account() {
+    let pod = json!({"imagePullSecrets": [{"name": "a"}, {"name": "b"}, {"name": "a"}, {}], "serviceAccountName": "builder"});
+    let named = |secrets: &[&str], account: Option<&str>| PullSecretNames {
+        secrets: secrets.iter().map(|name| (*name).to_owned()).collect(),
+        account: account.map(str::to_owned),
+    };
+    let is = named(&["a", "b"], Some("builder"));
+    assert_eq!(workload("Pod").pull_secrets(&json!({"spec": pod}).to_string()), is);
+    let cron = json!({"spec": {"jobTemplate": {"spec": {"template": {"spec": pod}}}}});
+    assert_eq!(workload("CronJob").pull_secrets(&cron.to_string()), is);
+    let older = json!({"spec": {"serviceAccount": "older"}}).to_string();
+    assert_eq!(workload("Pod").pull_secrets(&older), named(&[], Some("older")));
+    assert_eq!(workload("Pod").pull_secrets("{}"), named(&[], Some("default")));
+
+    let rollout = |pod_specs: &[&str]| {
+        let (group, kind, resource) = ("argoproj.io".into(), "Rollout".into(), "rollouts".into());
+        let paths = vec!["spec.template.spec.containers[*].image".parse().unwrap()];
+        let pod_specs = pod_specs.iter().map(|path| path.parse().unwrap()).collect();
+        let kinds = Kinds::new(&[Kind { group, kind, resource, paths, pod_specs }]);
+        kinds.all().find(|workload| workload.kind() == "Rollout").unwrap().clone()
+    };
+    let object = json!({"spec": {"template": {"spec": pod}}}).to_string();
+    assert_eq!(rollout(&["spec.template.spec"]).pull_secrets(&object), is);
+    assert_eq!(rollout(&[]).pull_secrets(&object), PullSecretNames::default());
 }
 
 #[test]

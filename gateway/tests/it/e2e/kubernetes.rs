@@ -7,6 +7,7 @@ mod failures;
 mod load;
 mod namespaces;
 mod outage;
+mod pull_secrets;
 mod scenarios;
 mod status;
 mod tenants;

@@ -69,19 +69,4 @@ macro_rules! play {
     )+};
 }
 
-play!(
-    cluster_image_policy,
-    cluster_image_policy_no_tuf,
-    cluster_image_policy_with_a_key_that_signs_sha512,
-    cluster_image_policy_with_attestations_rego,
-    cluster_image_policy_with_attestations_two_signatures_and_two_attestations,
-    cluster_image_policy_with_fetch_config_file,
-    cluster_image_policy_with_include_spec_objectmeta_and_typemeta,
-    cluster_image_policy_with_oci11_attestations_that_are_verified,
-    cluster_image_policy_with_source,
-    cluster_image_policy_with_trustroot_bring_own_keys_and_repository,
-    cluster_image_policy_with_tsa,
-    cluster_image_policy_with_warn,
-    cluster_with_scalable,
-    policy_controller,
-);
+each_scenario!(play);

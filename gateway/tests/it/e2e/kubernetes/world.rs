@@ -19,11 +19,10 @@ pub(super) struct World {
     stage: Stage,
 }
 
-/// What the gateway may do in a cluster, as the documentation says it below this heading.
-fn rights(heading: &str) -> String {
-    let page = include_str!("../../../../../docs/kubernetes.md");
-    let heading = format!("<!-- {heading} -->\n```yaml\n");
-    let start = page.find(&heading).expect("the documentation has the rights") + heading.len();
+/// What the gateway may do in a cluster, as a page of the documentation says it.
+pub(super) fn documented(page: &str, rights: &str) -> String {
+    let before = format!("<!-- {rights} -->\n```yaml\n");
+    let start = page.find(&before).expect("the documentation has the rights") + before.len();
     let end = page[start..].find("```").unwrap();
     let text = page[start..start + end].to_owned();
     // Here the gateway is a user with a certificate, and no account.
@@ -53,7 +52,7 @@ impl World {
     pub(super) async fn without_gateway() -> Self {
         let plane = ControlPlane::start().await;
         plane.does(&["create", "namespace", "cosign-system"]);
-        plane.apply(&rights("rights"));
+        plane.apply(&documented(include_str!("../../../../../docs/kubernetes.md"), "rights"));
         plane.apply(&printed(&["crds"]));
         plane.does(&["wait", "--for=condition=Established", "--timeout=20s", "crd", "--all"]);
         Self { plane, gateway: None, stage: Stage::new().await }
@@ -62,7 +61,8 @@ impl World {
     /// The same where the gateway may also read whom it serves there.
     pub(super) async fn for_tenants() -> Self {
         let world = Self::without_gateway().await;
-        world.plane.apply(&rights("rights for tenants"));
+        let page = include_str!("../../../../../docs/kubernetes.md");
+        world.plane.apply(&documented(page, "rights for tenants"));
         world
     }
 
