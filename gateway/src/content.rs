@@ -74,7 +74,7 @@ pub struct Content {
 }
 
 /// The most bytes of manifests that are held in memory.
-const RECENT_BYTES: u64 = 16 * 1024 * 1024;
+const RECENT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What is remembered of manifests at most.
 const MEMBERS: Limits = Limits { bytes: 8 * 1024 * 1024, entries: 100_000 };

@@ -3,7 +3,7 @@
 mod traces;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -29,6 +29,9 @@ impl Drop for Telemetry {
     }
 }
 
+/// How many lines wait for a slow reader; what comes then is lost.
+const LINES: usize = 16_384;
+
 /// Starts logging to standard output, and tracing where that is configured. Lines are written and spans are sent by
 /// threads of their own, so that a slow terminal or collector slows no request.
 ///
@@ -36,7 +39,8 @@ impl Drop for Telemetry {
 /// Where `log.level` is no filter, or spans cannot be sent to where they should.
 pub(crate) fn start(log: &Log, traces: Option<&Traces>) -> anyhow::Result<Telemetry> {
     let filter = EnvFilter::try_new(&log.level).map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stdout());
+    let appender = NonBlockingBuilder::default().buffered_lines_limit(LINES);
+    let (writer, guard) = appender.finish(std::io::stdout());
     let lines = fmt::layer().with_writer(writer);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout())).boxed(),

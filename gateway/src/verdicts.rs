@@ -80,9 +80,9 @@ type FactsKey = (Digest, Digest, String);
 const VERDICTS: &str = "verdicts";
 
 /// How much memory they may take.
-const BYTES: u64 = 32 * 1024 * 1024;
+const BYTES: u64 = 24 * 1024 * 1024;
 
-const FACTS: Limits = Limits { bytes: 12 * 1024 * 1024, entries: 100_000 };
+const FACTS: Limits = Limits { bytes: 8 * 1024 * 1024, entries: 100_000 };
 
 /// Everything that verdicts are made of and remembered in.
 pub struct Verdicts {
@@ -91,7 +91,7 @@ pub struct Verdicts {
     materials: Arc<Materials>,
     content: Arc<Content>,
     cue: Option<Cue>,
-    facts: Memo<FactsKey, Facts>,
+    facts: Memo<FactsKey, Arc<Facts>>,
     checks: Flights<FactsKey, Result<Arc<Facts>, Undecided>>,
     /// Checking a signature is a millisecond of CPU: more at once than there are cores would stall everything else.
     cores: Turns,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oci::{Digest, Name};
 use serde::{Deserialize, Serialize};
 
+use crate::claims::Claims;
 use crate::key::PublicKey;
 
 /// What cryptography says of one piece of material against one [`Basis`].
@@ -110,8 +111,8 @@ pub struct CertificateIdentity {
     /// Every subject alternative name of the certificate, as text.
     pub subjects: Vec<String>,
     /// What else the certificate says of the build, by the name of the Fulcio extension.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub claims: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Claims::is_empty")]
+    pub claims: Claims,
 }
 
 /// Why a piece of material vouches for nothing.

@@ -5,6 +5,7 @@
 //! [`Verdict`].
 
 mod authority;
+mod claims;
 mod conversion;
 mod document;
 mod exemption;
@@ -42,6 +43,7 @@ mod test_support;
 mod trust_root_object;
 mod verdict;
 
+pub use claims::Claims;
 pub use conversion::{Unconvertible, convert};
 pub use document::Document;
 pub use exemption::Exemption;

@@ -84,7 +84,7 @@ fn every_claim_of_a_workflow_is_found() {
         ("buildTrigger", "push"),
     ];
     for (name, value) in expected {
-        assert_eq!(claims.get(name).map(String::as_str), Some(value), "{name}");
+        assert_eq!(claims.get(name), Some(value), "{name}");
     }
     assert_eq!(claims.len(), release().claims.len());
 }

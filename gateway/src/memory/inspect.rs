@@ -1,6 +1,7 @@
 //! What is remembered of an image, and which tier has it. Asking changes nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache::{Beginning, Look};
@@ -236,10 +237,10 @@ impl Memory {
 
     async fn signatures(&self, material: Digest) -> Vec<Signature> {
         let looks = self.verdicts.look_at_facts(material).await;
-        let signature = |look: Look<policies::Facts>| {
+        let signature = |look: Look<Arc<policies::Facts>>| {
             let tiers = tiers_of(&look);
-            let (signer, flaw) = match nearest(look)?.finding {
-                Finding::Signed(signature) => (Some(signature.signer), None),
+            let (signer, flaw) = match &nearest(look)?.finding {
+                Finding::Signed(signature) => (Some(signature.signer.clone()), None),
                 Finding::Flawed(flaw) => (None, Some(flaw.kind.as_str())),
             };
             Some(Signature { material, signer, flaw, tiers })
@@ -249,7 +250,7 @@ impl Memory {
 
     async fn parents(&self, place: &Place, digest: Digest) -> Vec<Parent> {
         let look = self.content.links().look(&scope(place), &digest).await;
-        let has = |links: &Option<std::sync::Arc<[cache::Link]>>, parent: Digest| {
+        let has = |links: &Option<Arc<[cache::Link]>>, parent: Digest| {
             links.iter().flat_map(|links| links.iter()).any(|link| link.parent == parent)
         };
         let all = [&look.memory, &look.disk, &look.shared];

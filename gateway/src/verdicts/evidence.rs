@@ -159,7 +159,7 @@ impl Verdicts {
     async fn facts(&self, material: Digest, root: &Arc<TrustRoot>, basis: &Basis) -> Result<Arc<Facts>, Gap> {
         let key = (material, grounds(root, basis).id(), verify::BUILD.to_owned());
         if let Some(facts) = self.facts.find(&key).await {
-            return Ok(Arc::new(facts));
+            return Ok(facts);
         }
         let since = self.facts.since(&key);
         let material = self.materials.read(material).await.ok_or(Gap::Gone)?;
@@ -180,7 +180,7 @@ impl Verdicts {
         // A log entry of the future is refused, and what is the future is a matter of our own clock: that is no fact to
         // keep for ever.
         if claimed_time.is_none_or(|time| time <= now()) {
-            self.facts.keep_since(since, key, Facts::clone(&facts)).await;
+            self.facts.keep_since(since, key, facts.clone()).await;
         }
         Ok(facts)
     }

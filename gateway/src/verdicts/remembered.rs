@@ -69,7 +69,7 @@ impl Verdicts {
     }
 
     /// What each tier has of a piece of material, on every basis that memory or disk know of.
-    pub(crate) async fn look_at_facts(&self, material: Digest) -> Vec<Look<Facts>> {
+    pub(crate) async fn look_at_facts(&self, material: Digest) -> Vec<Look<Arc<Facts>>> {
         let mut looks = Vec::new();
         for key in self.facts_under(Beginning::of(&material)).await {
             if let Some(key) = facts_key(&key) {

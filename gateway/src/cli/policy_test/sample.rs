@@ -135,7 +135,7 @@ fn signer(sample: &Sample) -> anyhow::Result<Signer> {
     Ok(Signer::Certificate(Arc::new(CertificateIdentity {
         issuer: sample.issuer.clone().unwrap_or_default(),
         subjects: sample.subject.clone().into_iter().collect(),
-        claims: sample.claims.clone(),
+        claims: sample.claims.iter().collect(),
     })))
 }
 
