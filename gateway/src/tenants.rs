@@ -284,7 +284,9 @@ impl Tenants {
         let all: Vec<_> = apart.configured.iter().cloned().chain(now.tenants()).collect();
         let labelled = self.foundations.cluster.as_ref().and_then(|cluster| cluster.namespaces());
         let accounts = self.config.registry.service_accounts.as_ref();
-        match Known::new(&all, accounts, labelled, now.untold.clone()) {
+        let takes_the_rest = all.iter().any(|tenant| tenant.name == Domain::default());
+        let untold = now.untold.clone().or_else(|| now.doubt().filter(|_| takes_the_rest));
+        match Known::new(&all, accounts, labelled, untold) {
             Ok(known) => apart.known.store(Arc::new(known)),
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "who is who stays as it was");

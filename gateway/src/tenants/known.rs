@@ -78,7 +78,7 @@ pub(super) enum Stranger {
     Token(String),
     /// It pulls for a Pod of a namespace that is of these.
     Several(Vec<Domain>),
-    /// It pulls for a Pod of a namespace of which it cannot be told whose it is: why.
+    /// It cannot be told whose it is, or the namespace that it pulls for: why.
     Untold(String),
 }
 

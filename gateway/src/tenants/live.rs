@@ -34,7 +34,8 @@ struct Slot {
     settings: Arc<config::Tenant>,
     /// Nothing, once it was taken apart.
     served: Option<Arc<Served>>,
-    /// It is there as long as anybody still waits for an answer of it: no two of one tenant are at work.
+    /// It is there as long as anybody still waits for an answer of it: no two of one tenant are at work, unless its
+    /// settings changed between.
     weak: Weak<Served>,
     used: Instant,
 }

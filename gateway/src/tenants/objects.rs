@@ -101,6 +101,11 @@ impl Objects {
         Self { untold: Some(why.to_owned()), ..Self::default() }
     }
 
+    /// Why nobody is taken for the tenant that everybody else is of, if so: they may be of one that is not in force.
+    pub(super) fn doubt(&self) -> Option<String> {
+        self.wrong.first().map(|(origin, ..)| format!("{origin} is not in force, and it may be of that one"))
+    }
+
     /// The tenants in force.
     pub(super) fn tenants(&self) -> impl Iterator<Item = Arc<config::Tenant>> {
         self.in_force.iter().map(|(tenant, _)| tenant.clone())

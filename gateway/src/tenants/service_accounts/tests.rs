@@ -1,5 +1,9 @@
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512,
+    RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -119,6 +123,32 @@ fn a_token_for_a_pod_says_of_which_namespace_it_is_and_nothing_like_it_is_believ
     }
     for text in ["", "..", "a.b.c", "user.name.password"] {
         assert_eq!(namespace(text), Token::Foreign, "{text}");
+    }
+}
+
+#[test]
+fn what_an_rsa_key_signed_is_believed_by_one_algorithm_alone() {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    // That is where the modulus is of an RSAPublicKey (RFC 8017) of this size.
+    let modulus = URL_SAFE_NO_PAD.encode(&pair.public_key().as_ref()[9..265]);
+    let key = json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "one", "n": modulus, "e": "AQAB"});
+    let accounts = read(&json!({"keys": [key]})).unwrap();
+    let judged = |by: &'static dyn RsaEncoding, algorithm: &str| {
+        let text = format!("{}.{}", encoded(&json!({"alg": algorithm, "kid": "one"})), encoded(&claims()));
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(by, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
+        accounts.judge(&format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    };
+    assert_eq!(judged(&RSA_PKCS1_SHA256, "RS256"), Token::Bound("payments".to_owned()));
+    let others: [(&'static dyn RsaEncoding, &str); 5] = [
+        (&RSA_PKCS1_SHA512, "RS512"),
+        (&RSA_PSS_SHA256, "PS256"),
+        (&RSA_PKCS1_SHA512, "RS256"),
+        (&RSA_PKCS1_SHA256, "HS256"),
+        (&RSA_PKCS1_SHA256, "ES256"),
+    ];
+    for (by, algorithm) in others {
+        assert!(matches!(judged(by, algorithm), Token::Refused(_)), "{algorithm}");
     }
 }
 

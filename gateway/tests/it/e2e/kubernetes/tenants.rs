@@ -218,6 +218,12 @@ async fn while_the_objects_cannot_be_known_whoever_may_be_one_of_them_is_not_tol
     world.until_ready().await;
     until_whose(&world, "one", "a").await;
     assert_eq!(whose(&world, "default").await, "default");
+    // Whoever may be of one that is not in force is not taken for another either.
+    world.plane.apply(&tenant("c", "namespaces: [kept]"));
+    until_nobodys(&world, "default", "Tenant/c is not in force").await;
+    assert_eq!(whose(&world, "kept").await, "b");
+    world.plane.does(&["delete", "tenants.policy.countersign.dev", "c"]);
+    until_whose(&world, "default", "default").await;
     world.plane.stop_api_server();
     until_nobodys(&world, "one", "Tenant objects are too old").await;
     assert!(whose(&world, "default").await.contains("Tenant objects are too old"));
