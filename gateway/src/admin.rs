@@ -20,7 +20,7 @@ pub(crate) use self::decisions::Decided;
 use self::page::{Look, Part};
 pub(crate) use self::socket::Socket;
 use crate::figures::Figures;
-use crate::kubernetes::Cluster;
+use crate::kubernetes::{Cluster, Standing};
 use crate::reply::{Body, text, whole};
 use crate::rules::Rules;
 use crate::tenants::Tenants;
@@ -159,6 +159,14 @@ impl Admin {
         rules.in_force().map_err(|why| why.to_string())?;
         if let Some(names) = missing_roots(&rules) {
             return Err(format!("trust root not loaded: {names}"));
+        }
+        let namespaces = self.cluster.as_ref().and_then(|cluster| cluster.namespaces());
+        if let Some(Standing::Missing(why)) = namespaces.map(|namespaces| namespaces.standing()) {
+            return Err(why);
+        }
+        let tenants = self.cluster.as_ref().and_then(|cluster| cluster.tenants());
+        if let Some(why) = tenants.and_then(|tenants| tenants.untold()) {
+            return Err(why);
         }
         let remark = self.cluster.as_ref().and_then(|cluster| cluster.standing().remark());
         Ok(remark.map_or_else(String::new, |remark| format!(": {remark}")))

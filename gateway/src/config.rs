@@ -29,10 +29,10 @@ pub use objects::{Cloud, Objects};
 pub use platform::{InvalidPlatform, Platform};
 pub use redis::Redis;
 pub(crate) use redis::key_of;
-pub(crate) use secrets::short_secret;
 pub use secrets::{authorities, identity};
-pub(crate) use tenants::STORES;
-pub use tenants::{Caller, CallerCredential, Certificate, PathPrefix, Quotas, Tenant};
+pub(crate) use secrets::{short_file, short_secret};
+pub use tenants::{Caller, CallerCredential, Certificate, NamespaceSelector, PathPrefix, Quotas, Tenant};
+pub(crate) use tenants::{NoTenant, SHORTEST, STORES, Secrets, TENANTS, overlaps};
 pub use upstream::{Access, CredentialSource, Endpoint, ProxySource, Upstream};
 
 /// Everything that `serve` needs to know.
@@ -74,6 +74,17 @@ pub struct Config {
 /// How long a denial is believed.
 const DENIALS: Duration = Duration::from_secs(30);
 
+/// Whose tokens of service accounts are believed, and those of them that were made for this gateway.
+#[derive(Clone, Debug)]
+pub struct ServiceAccounts {
+    /// Who issues them, as they say themselves.
+    pub issuer: String,
+    /// Whom they are for, likewise.
+    pub audience: String,
+    /// The file of the keys that they are signed with, a JSON Web Key Set.
+    pub keys: PathBuf,
+}
+
 /// The pull door.
 #[derive(Clone, Debug)]
 pub struct Registry {
@@ -83,6 +94,8 @@ pub struct Registry {
     pub tls: Option<TlsFiles>,
     /// The authorities, as a PEM file, whose certificates callers may show.
     pub client_ca: Option<PathBuf>,
+    /// Whose tokens of service accounts callers may show.
+    pub service_accounts: Option<ServiceAccounts>,
     /// What becomes of an image that no policy matches.
     pub no_match: NoMatch,
     /// How long a tag that was resolved is not asked about again.
@@ -264,6 +277,8 @@ pub struct Kubernetes {
     pub namespace: String,
     /// How long the last policies stay in force while the API server cannot be heard.
     pub stale_for: Duration,
+    /// Whether its Tenant objects are tenants too.
+    pub tenants: bool,
 }
 
 /// How to log.

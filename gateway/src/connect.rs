@@ -103,6 +103,7 @@ fn login(
             let named = if endpoint.mirror { mirror_host(endpoint)? } else { host.clone() };
             Login::Docker(DockerLogin::new(path.clone(), named, environment.clone()))
         }
+        CredentialSource::Given(credentials) => Login::Fixed(credentials.clone()),
         CredentialSource::Cloud(source) => {
             let variable = |name: &str| std::env::var(name).ok();
             let login = cloud::login(source, host, &endpoint.url, proxy, variable);

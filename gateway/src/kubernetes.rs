@@ -12,9 +12,11 @@ mod inject;
 mod kind;
 mod lead;
 mod lease;
+mod namespaces;
 mod pull_secrets;
 mod report;
 mod saved;
+mod tenants;
 mod watch;
 pub mod webhooks;
 
@@ -29,8 +31,12 @@ pub(crate) use self::pull_secrets::{PullSecrets, Unusable};
 
 use self::held::Held;
 use self::kind::Kind;
+pub(crate) use self::namespaces::Namespaces;
+pub(crate) use self::report::Reason;
 use self::report::Report;
 use self::saved::Saved;
+pub(crate) use self::tenants::{Said, TenantObjects};
+use self::watch::Follower as _;
 use crate::config::{Config, Kubernetes};
 use crate::metrics::Metrics;
 use crate::remote::RemoteFiles;
@@ -57,6 +63,10 @@ pub(crate) struct Cluster {
     /// The way to its API server, once there is one.
     client: OnceLock<kube::Client>,
     state: Mutex<State>,
+    /// Where a tenant is told by them.
+    namespaces: Option<Arc<Namespaces>>,
+    /// Where tenants are objects too.
+    tenants: Option<Arc<TenantObjects>>,
     /// What is to be in force changed, or how it stands.
     changed: Notify,
     /// A policy names a Secret or a ConfigMap that none named before.
@@ -105,7 +115,14 @@ impl Cluster {
             kept: None,
             started: std::time::Instant::now(),
         };
+        let selects = |tenant: &crate::config::Tenant| tenant.namespace_selector.is_some();
+        // Of an object it is not known beforehand whether it selects any.
+        let namespaces = settings.tenants || config.tenants.iter().flatten().any(selects);
+        let tenants =
+            settings.tenants.then(|| TenantObjects::believed(settings.stale_for, &settings.namespace));
         Arc::new(Self {
+            namespaces: namespaces.then(|| Namespaces::believed(settings.stale_for)),
+            tenants,
             settings: settings.clone(),
             webhook: config.admission.webhook.clone(),
             saved,
@@ -125,6 +142,16 @@ impl Cluster {
     /// How what is at hand stands now.
     pub(crate) fn standing(&self) -> Standing {
         self.state().standing(SystemTime::now(), self.settings.stale_for)
+    }
+
+    /// Its namespaces, where a tenant is told by their labels.
+    pub(crate) fn namespaces(&self) -> Option<&Arc<Namespaces>> {
+        self.namespaces.as_ref()
+    }
+
+    /// Its Tenant objects, where those count.
+    pub(crate) fn tenants(&self) -> Option<&Arc<TenantObjects>> {
+        self.tenants.as_ref()
     }
 
     /// When the API server last said what is in force, if it ever did.
@@ -246,17 +273,35 @@ impl Cluster {
     ) {
         let running = async {
             let client = connect::patiently(&self.settings, |why| {
-                for kind in Kind::ALL {
+                if let Some(namespaces) = &self.namespaces {
+                    namespaces.trouble(why.clone());
+                }
+                if let Some(tenants) = &self.tenants {
+                    tenants.trouble(&why);
+                }
+                for kind in Kind::POLICIES {
                     self.state().held.trouble(kind, why.clone());
                 }
                 self.changed.notify_one();
             })
             .await;
             let client = self.client.get_or_init(|| client).clone();
-            let follow = Kind::ALL.map(|kind| watch::follow(&self, &client, kind));
+            let labelled = async {
+                match &self.namespaces {
+                    Some(namespaces) => namespaces.follow(&client).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let tenants = async {
+                match &self.tenants {
+                    Some(tenants) => tenants.follow(&client).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let follow = Kind::POLICIES.map(|kind| watch::follow(&self, &client, kind));
             let leading = lead::run(&self, &client, shown.is_some());
             let showing = certificates::show(&client, &self.settings.namespace, shown.as_deref());
-            tokio::join!(futures_util::future::join_all(follow), leading, showing);
+            tokio::join!(futures_util::future::join_all(follow), labelled, tenants, leading, showing);
         };
         tokio::select! {
             () = stop => {}
@@ -344,7 +389,7 @@ impl State {
                         format!("no list of {} has come", unheard.map_or("objects", Kind::plural))
                     });
                     match &self.copy {
-                        Some(copy) if refused => stale(copy.heard, why, now, stale_for),
+                        Some(copy) if refused => stale("policies", copy.heard, why, now, stale_for),
                         _ => Standing::Missing(format!("policies are not synced: {why}")),
                     }
                 }
@@ -352,18 +397,21 @@ impl State {
         }
         match trouble {
             None => Standing::Current,
-            Some(why) => stale(self.held.heard().unwrap_or(SystemTime::UNIX_EPOCH), why, now, stale_for),
+            Some(why) => {
+                let heard = self.held.heard().unwrap_or(SystemTime::UNIX_EPOCH);
+                stale("policies", heard, why, now, stale_for)
+            }
         }
     }
 }
 
 /// What was true then stays in force for a while.
-fn stale(heard: SystemTime, why: String, now: SystemTime, stale_for: Duration) -> Standing {
+fn stale(what: &str, heard: SystemTime, why: String, now: SystemTime, stale_for: Duration) -> Standing {
     let age = now.duration_since(heard).unwrap_or_default();
     if age > stale_for {
         let heard = display(heard);
         return Standing::Missing(format!(
-            "policies are too old: the API server was last heard at {heard}: {why}"
+            "{what} are too old: the API server was last heard at {heard}: {why}"
         ));
     }
     Standing::Stale(heard, why)

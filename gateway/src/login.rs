@@ -23,7 +23,7 @@ pub(crate) struct ToldByLogin;
 /// What somebody logs in with, under a key that this process made up. Two are compared without its being told how much of
 /// them is the same, and none can be read from it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Fingerprint([u8; 32]);
+pub struct Fingerprint([u8; 32]);
 
 impl Login {
     /// What a request logs in with. Of two ways at once none is taken.

@@ -8,12 +8,14 @@ mod door;
 mod known;
 mod live;
 mod network;
+mod objects;
 mod quota;
 mod served;
+mod service_accounts;
 mod signs;
 mod usage;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -23,6 +25,7 @@ use tokio::sync::watch;
 use crate::config::{self, CallerCredential, Config};
 use crate::core::{Core, Foundations};
 use crate::decision::Decisions;
+use crate::kubernetes::{Said, TenantObjects};
 use crate::records::Records;
 use crate::reload::{Mark, mark};
 use crate::rules::RulesError;
@@ -30,6 +33,7 @@ use crate::rules::RulesError;
 use self::known::Known;
 use self::live::Live;
 pub use self::network::Network;
+use self::objects::Objects;
 pub(crate) use self::served::Served;
 
 /// Everybody who is served.
@@ -56,6 +60,10 @@ pub(crate) struct Deciding {
 struct Apart {
     known: ArcSwap<Known>,
     live: Live,
+    /// Those of the configuration.
+    configured: Vec<Arc<config::Tenant>>,
+    /// Those of the cluster, where these count.
+    objects: Mutex<Objects>,
 }
 
 /// One tenant, who was recognised.
@@ -68,6 +76,9 @@ pub(crate) struct Tenant {
 /// How often it is looked whether files of a tenant changed.
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// What there is to say of the objects of a cluster before any was heard of.
+const NOT_SYNCED: &str = "Tenant objects are not synced";
+
 /// How many tenants are told apart in metrics. Each is a time series or more of everything that is counted.
 const LABELS: usize = 256;
 
@@ -79,6 +90,11 @@ impl Tenant {
 
     /// What is said of it in the configuration.
     fn settings(&self) -> &config::Tenant {
+        &self.settings
+    }
+
+    /// The same, by which it is told whether it is still what it was.
+    fn shared_settings(&self) -> &Arc<config::Tenant> {
         &self.settings
     }
 
@@ -99,9 +115,15 @@ impl Tenants {
         let everybody = Arc::new(Served::everybody(config, everybody, deciding));
         let apart = match &config.tenants {
             Some(tenants) => {
-                let known = Known::new(tenants)?;
-                let live = Live::new(tenants);
-                Some(Apart { known: ArcSwap::from_pointee(known), live })
+                let configured: Vec<_> = tenants.iter().cloned().map(Arc::new).collect();
+                let cluster = foundations.cluster.as_ref();
+                let labelled = cluster.and_then(|cluster| cluster.namespaces());
+                let untold = cluster.and_then(|cluster| cluster.tenants()).map(|_| NOT_SYNCED.to_owned());
+                let accounts = config.registry.service_accounts.as_ref();
+                let known = Known::new(&configured, accounts, labelled, untold)?;
+                let live = Live::new(&configured);
+                let known = ArcSwap::from_pointee(known);
+                Some(Apart { known, live, configured, objects: Mutex::default() })
             }
             None => None,
         };
@@ -171,18 +193,31 @@ impl Tenants {
         let Some(apart) = &self.apart else { return };
         tokio::pin!(stop);
         let mut seen = None;
+        let mut untold = None;
         loop {
+            let mut said = false;
             let came = tokio::select! {
                 () = &mut stop => return,
                 () = tokio::time::sleep(INTERVAL) => false,
+                () = self.objects_changed() => {
+                    said = true;
+                    false
+                }
                 passed = passes.changed() => passed.is_ok(),
             };
             let this = self.clone();
             let logins = tokio::task::spawn_blocking(move || this.logins()).await.unwrap_or_default();
-            if seen.as_ref().is_some_and(|seen| *seen != logins) {
-                self.read_logins(apart);
+            let changed = seen.as_ref().is_some_and(|seen| *seen != logins);
+            // What was said grows too old without a word.
+            let now = self.objects().and_then(|objects| objects.untold());
+            if changed || said || now != untold {
+                let this = self.clone();
+                drop(tokio::task::spawn_blocking(move || this.recognise()).await);
             }
-            seen = Some(logins);
+            (seen, untold) = (Some(logins), now);
+            if said {
+                continue;
+            }
             for served in apart.live.all() {
                 let looked_at = served.clone();
                 let changed = tokio::task::spawn_blocking(move || looked_at.has_changed()).await;
@@ -216,17 +251,57 @@ impl Tenants {
         for served in apart.live.all() {
             right &= served.reload(&self.foundations).await;
         }
-        right & self.read_logins(apart)
+        right & self.recognise()
     }
 
-    /// Reads what callers log in with. Says whether it is right; where not, what was before it stays.
-    fn read_logins(&self, apart: &Apart) -> bool {
-        match Known::new(self.config.tenants.as_deref().unwrap_or_default()) {
+    /// The tenants that a cluster keeps as objects, where these count.
+    fn objects(&self) -> Option<&Arc<TenantObjects>> {
+        self.foundations.cluster.as_ref()?.tenants()
+    }
+
+    /// Resolves once something else may be said of them.
+    async fn objects_changed(&self) {
+        match self.objects() {
+            Some(objects) => objects.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Reads who there is and what callers log in with. Says whether it is right; where not, what was before it stays.
+    fn recognise(&self) -> bool {
+        let Some(apart) = &self.apart else { return true };
+        // One after the other: what was said last is what stays.
+        let mut objects = apart.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = self.objects().map(|objects| objects.said());
+        let read = match &said {
+            Some(Said::All(documents)) => {
+                Some(Objects::read(&self.config, &apart.configured, documents, &objects))
+            }
+            Some(Said::Nothing(why)) => Some(Objects::untold(why)),
+            Some(Said::Again) | None => None,
+        };
+        let now = read.as_ref().unwrap_or(&objects);
+        let all: Vec<_> = apart.configured.iter().cloned().chain(now.tenants()).collect();
+        let labelled = self.foundations.cluster.as_ref().and_then(|cluster| cluster.namespaces());
+        let accounts = self.config.registry.service_accounts.as_ref();
+        let takes_the_rest = all.iter().any(|tenant| tenant.name == Domain::default());
+        let untold = now.untold.clone().or_else(|| now.doubt().filter(|_| takes_the_rest));
+        match Known::new(&all, accounts, labelled, untold) {
             Ok(known) => apart.known.store(Arc::new(known)),
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "what callers log in with stays as it was");
+                tracing::error!(error = format!("{error:#}"), "who is who stays as it was");
                 return false;
             }
+        }
+        apart.live.replace(&all);
+        if let (Some(cluster), Some(Said::All(documents))) = (self.objects(), &said) {
+            cluster.report(documents, &now.wrong);
+            for (object, _, why) in now.wrong.iter().filter(|wrong| !objects.wrong.contains(wrong)) {
+                tracing::warn!(object, why, "a tenant is not in force");
+            }
+        }
+        if let Some(read) = read {
+            *objects = read;
         }
         true
     }
@@ -235,6 +310,7 @@ impl Tenants {
     fn logins(&self) -> Vec<Mark> {
         let callers = self.config.tenants.iter().flatten().flat_map(|tenant| &tenant.callers);
         let files = callers.flat_map(|caller| &caller.credentials).flat_map(CallerCredential::files);
-        files.filter_map(|path| mark(path.clone())).collect()
+        let keys = self.config.registry.service_accounts.iter().map(|settings| &settings.keys);
+        files.chain(keys).filter_map(|path| mark(path.clone())).collect()
     }
 }

@@ -15,7 +15,8 @@ use upstream::Url;
 
 use super::{
     Admin, Admission, Audit, AuditFile, AuditFormat, Config, DENIALS, Kubernetes, Log, LogFormat, Mutate,
-    Policies, Registry, Storage, TlsFiles, Traces, Trust, TrustSource, TufSource, Upstream, kinds, wire,
+    Policies, Registry, ServiceAccounts, Storage, TlsFiles, Traces, Trust, TrustSource, TufSource, Upstream,
+    kinds, wire,
 };
 
 /// How the names of variables that override configuration begin. Doubled underscores, because Kubernetes sets
@@ -153,7 +154,9 @@ impl wire::File {
             .map(|(index, upstream)| upstream.into_upstream(&format!("upstreams[{index}]")))
             .collect::<Result<_, _>>()?;
         distinct(&upstreams)?;
-        let tenants = super::tenants::tenants(self.tenants, &upstreams)?;
+        // Where objects are tenants nobody is served without being told, also while there are none.
+        let none = self.policies.tenant_objects.then(Vec::new);
+        let tenants = super::tenants::tenants(self.tenants.or(none), &upstreams)?;
         let storage = self.storage.into_storage(state_home)?;
         let config = Config {
             registry: self.registry.into_registry()?,
@@ -173,6 +176,7 @@ impl wire::File {
             denials: DENIALS,
         };
         certificates_can_be_shown(&config)?;
+        labels_can_be_known(&config)?;
         pull_secrets_can_be_read(&config)?;
         distinct_roots(&config)?;
         match &config.registry.default_upstream {
@@ -184,8 +188,26 @@ impl wire::File {
     }
 }
 
-/// Who is told by a certificate needs a door that asks for one.
+/// Who is told by what the cluster says of a namespace needs a cluster that is asked.
+fn labels_can_be_known(config: &Config) -> Result<(), ConfigError> {
+    let selects = |tenant: &super::Tenant| tenant.namespace_selector.is_some();
+    match config.tenants.iter().flatten().position(selects) {
+        Some(index) if config.policies.kubernetes.is_none() => Err(wrong(
+            format!("tenants[{index}].namespaceSelector"),
+            "is for policies.kubernetes: without it nobody says which labels namespaces have",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Who is told by a certificate needs a door that asks for one, and who is told by a token a namespace that it is of.
 fn certificates_can_be_shown(config: &Config) -> Result<(), ConfigError> {
+    if config.registry.service_accounts.is_some() && config.tenants.is_none() {
+        return Err(wrong(
+            "registry.serviceAccounts",
+            "says of which namespace a pull is, and there are no tenants whose that could be",
+        ));
+    }
     if config.registry.client_ca.is_some() && config.registry.tls.is_none() {
         return Err(wrong(
             "registry.clientCa",
@@ -280,6 +302,7 @@ impl wire::Registry {
             listen: parsed("registry.listen", &self.listen)?,
             tls: self.tls.map(|tls| tls.into_files("registry.tls")).transpose()?,
             client_ca: self.client_ca,
+            service_accounts: self.service_accounts.map(wire::ServiceAccounts::into_settings).transpose()?,
             no_match: self.no_match.into(),
             tag_freshness: duration("registry.tagFreshness", &self.tag_freshness)?,
             access_freshness: duration("registry.accessFreshness", &self.access_freshness)?,
@@ -289,6 +312,18 @@ impl wire::Registry {
                 .transpose()?,
             canaries: self.canaries.iter().map(|text| canary(text)).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl wire::ServiceAccounts {
+    fn into_settings(self) -> Result<ServiceAccounts, ConfigError> {
+        let Self { issuer, audience, keys } = self;
+        for (name, value) in [("issuer", &issuer), ("audience", &audience)] {
+            if value.is_empty() {
+                return Err(wrong(format!("registry.serviceAccounts.{name}"), "must not be empty"));
+            }
+        }
+        Ok(ServiceAccounts { issuer, audience, keys })
     }
 }
 
@@ -344,7 +379,15 @@ impl wire::Policies {
         if !self.kubernetes && self.kubeconfig.is_some() {
             return Err(wrong("policies.kubeconfig", "is for policies.kubernetes: true"));
         }
-        let kubernetes = Kubernetes { kubeconfig: self.kubeconfig, namespace: self.namespace, stale_for };
+        if !self.kubernetes && self.tenant_objects {
+            return Err(wrong("policies.tenantObjects", "is for policies.kubernetes: true"));
+        }
+        let kubernetes = Kubernetes {
+            kubeconfig: self.kubeconfig,
+            namespace: self.namespace,
+            stale_for,
+            tenants: self.tenant_objects,
+        };
         Ok(Policies {
             directory: self.directory,
             own: None,

@@ -42,6 +42,17 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
 /// The most bytes of a file that holds one secret.
 const SHORT: u64 = 4096;
 
+/// The bytes of a file of at most so many.
+///
+/// # Errors
+/// Where it cannot be read, or has more.
+pub(crate) fn short_file(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() as u64 <= limit, "has more than {limit} bytes");
+    Ok(bytes)
+}
+
 /// The secret in a file of one line.
 pub(crate) fn short_secret(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();

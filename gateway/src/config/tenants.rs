@@ -1,7 +1,9 @@
 //! The tenants: from `tenants[]` to types, of which no two can be taken for one another.
 
 mod caller;
+mod object;
 mod overlaps;
+mod selector;
 mod view;
 
 use std::collections::BTreeSet;
@@ -15,16 +17,24 @@ use super::file::{ConfigError, parsed, wrong};
 use super::wire;
 use super::{CredentialSource, Mutate, TrustSource, Upstream};
 
+pub(crate) use self::caller::SHORTEST;
 pub use self::caller::{Caller, CallerCredential, Certificate, PathPrefix};
+pub(crate) use self::object::{NoTenant, Secrets};
 pub(super) use self::overlaps::distinct;
+pub(crate) use self::overlaps::overlaps;
+pub use self::selector::NamespaceSelector;
 
 /// One of many that a gateway serves, and that none of the others can touch.
 #[derive(Clone, Debug)]
 pub struct Tenant {
+    /// Where it is written.
+    pub origin: String,
     /// Its name, which is the domain of everything that is remembered for it.
     pub name: Domain,
     /// The namespaces whose objects are its own.
     pub namespaces: BTreeSet<String>,
+    /// Those whose objects are its own by the labels that they have.
+    pub namespace_selector: Option<NamespaceSelector>,
     /// Who pulls as it: whoever fits one of these.
     pub callers: Vec<Caller>,
     /// Policies of its own, besides those for all.
@@ -71,7 +81,7 @@ const FILLS: usize = 64;
 pub(crate) const STORES: &str = "tenants";
 
 /// How many tenants there may be.
-const TENANTS: usize = 10_000;
+pub(crate) const TENANTS: usize = 10_000;
 
 /// How long what people are told may be, in bytes.
 const TOLD: usize = 512;
@@ -93,13 +103,16 @@ impl wire::Tenant {
             .map(|(index, caller)| caller.into_caller(&format!("{key}.callers[{index}]")))
             .collect::<Result<_, _>>()?;
         // Whoever is not recognised is of the tenant of this name, so it may do without.
-        if self.namespaces.is_empty() && callers.is_empty() && name != Domain::default() {
+        let has_namespaces = !self.namespaces.is_empty() || self.namespace_selector.is_some();
+        if !has_namespaces && callers.is_empty() && name != Domain::default() {
             return Err(wrong(key, "has neither namespaces nor callers: nobody would ever be of it"));
         }
         let namespaces = self.namespaces.into_iter().enumerate();
         let namespaces = namespaces
             .map(|(index, namespace)| self::namespace(&format!("{key}.namespaces[{index}]"), namespace))
             .collect::<Result<_, _>>()?;
+        let selector_key = format!("{key}.namespaceSelector");
+        let selector = self.namespace_selector.map(|selector| selector.into_selector(&selector_key));
         let roots = self.trust.roots.into_iter().map(|(name, source)| {
             let key = format!("{key}.trust.roots.{name}");
             if name.starts_with('_') {
@@ -109,8 +122,10 @@ impl wire::Tenant {
         });
         let default_upstream = self.registry.default_upstream.as_deref();
         let tenant = Tenant {
+            origin: key.to_owned(),
             name,
             namespaces,
+            namespace_selector: selector.transpose()?,
             callers,
             policies: self.policies.directory,
             roots: roots.collect::<Result<_, _>>()?,
@@ -233,6 +248,6 @@ pub(super) fn tenants(
         .enumerate()
         .map(|(index, tenant)| tenant.into_tenant(&format!("tenants[{index}]"), upstreams))
         .collect::<Result<Vec<_>, _>>()?;
-    distinct(&tenants, upstreams)?;
+    distinct(&tenants.iter().collect::<Vec<_>>(), upstreams)?;
     Ok(Some(tenants))
 }

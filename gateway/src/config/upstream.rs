@@ -80,6 +80,8 @@ pub enum CredentialSource {
     },
     /// A cloud, which knows who we are.
     Cloud(CloudSource),
+    /// What was in a Secret that a Tenant object names.
+    Given(upstream::Credentials),
 }
 
 /// A proxy.
@@ -237,8 +239,38 @@ impl wire::Timeouts {
 }
 
 impl wire::Credentials {
+    /// Whether they are anything but a Secret.
+    pub(super) fn names_anything(&self) -> bool {
+        self.username_file.is_some()
+            || self.password_file.is_some()
+            || self.docker_config.is_some()
+            || !self.environment.is_empty()
+            || self.ecr.is_some()
+            || self.gar.is_some()
+            || self.acr.is_some()
+    }
+
     pub(super) fn into_source(self, key: &str) -> Result<CredentialSource, ConfigError> {
-        let Self { username_file, password_file, docker_config, environment, ecr, gar, acr } = self;
+        if let Some(given) = self.given {
+            return Ok(CredentialSource::Given(given));
+        }
+        let Self {
+            username_file,
+            password_file,
+            docker_config,
+            environment,
+            ecr,
+            gar,
+            acr,
+            secret_ref,
+            given: _,
+        } = self;
+        if secret_ref.is_some() {
+            return Err(wrong(
+                format!("{key}.secretRef"),
+                "is for Tenant objects: here credentials are in files",
+            ));
+        }
         if !environment.is_empty() && docker_config.is_none() {
             return Err(wrong(format!("{key}.environment"), "is for the programs that a dockerConfig names"));
         }

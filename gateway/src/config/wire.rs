@@ -12,7 +12,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub(super) use tenants::{Caller, CallerCredential, Certificate, Quotas, Tenant, TenantUpstream};
+pub(super) use tenants::{
+    Caller, CallerCredential, Certificate, LabelExpression, LabelSelector, Quotas, SecretRef, Tenant,
+    TenantUpstream,
+};
 pub(super) use upstream::{Access, Acr, Credentials, Ecr, Endpoint, Gar, Proxy, Timeouts, Upstream};
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -54,6 +57,7 @@ pub(super) struct Registry {
     pub(super) listen: String,
     pub(super) tls: Option<Tls>,
     pub(super) client_ca: Option<PathBuf>,
+    pub(super) service_accounts: Option<ServiceAccounts>,
     pub(super) no_match: NoMatch,
     pub(super) tag_freshness: String,
     pub(super) access_freshness: String,
@@ -61,6 +65,14 @@ pub(super) struct Registry {
     pub(super) stale_tags: StaleTags,
     pub(super) default_upstream: Option<String>,
     pub(super) canaries: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ServiceAccounts {
+    pub(super) issuer: String,
+    pub(super) audience: String,
+    pub(super) keys: PathBuf,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -226,6 +238,7 @@ pub(super) struct Policies {
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) namespace: String,
     pub(super) stale_for: String,
+    pub(super) tenant_objects: bool,
     pub(super) no_match: NoMatch,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) cue: Cue,
@@ -290,6 +303,7 @@ impl Default for Registry {
             listen: "127.0.0.1:5000".into(),
             tls: None,
             client_ca: None,
+            service_accounts: None,
             // System images pass this door too, before anyone has written a policy for them.
             no_match: NoMatch::Warn,
             // A tag that moved is seen at once; its digest is what is remembered.
@@ -348,6 +362,7 @@ impl Default for Policies {
             namespace: "cosign-system".into(),
             // A night and a day: longer than an API server is usually away, and not for ever.
             stale_for: "24h".into(),
+            tenant_objects: false,
             no_match: NoMatch::Deny,
             cue: Cue::default(),
         }

@@ -6,6 +6,7 @@
 
 mod schema;
 mod specs;
+mod tenant;
 
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ struct Definition {
     columns: Vec<Value>,
 }
 
-fn definitions() -> [Definition; 4] {
+fn definitions() -> [Definition; 5] {
     [
         Definition {
             group: "policy.sigstore.dev",
@@ -71,6 +72,18 @@ fn definitions() -> [Definition; 4] {
             description: "Signatures that count for nothing any more, and images that may not run whoever signed them.",
             spec: specs::revocation(),
             columns: columns(&[("Why", "string", ".spec.reason")]),
+        },
+        Definition {
+            group: "policy.countersign.dev",
+            kind: "Tenant",
+            plural: "tenants",
+            short: &[],
+            scope: "Cluster",
+            versions: &["v1alpha1"],
+            description: "One of many whom a gateway serves, and whom none of the others can touch: the same as tenants[] of its \
+                          configuration. It counts where policies.tenantObjects is true.",
+            spec: tenant::spec(),
+            columns: columns(&[("Contact", "string", ".spec.contact")]),
         },
     ]
 }

@@ -17,8 +17,10 @@ const SIZE_LIMIT: usize = 64 * 1024 * 1024;
 const COUNT_LIMIT: usize = 20_000;
 
 /// The objects.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Held {
+    /// Of which kinds.
+    kinds: &'static [Kind],
     objects: BTreeMap<Key, Object>,
     size: usize,
     feeds: BTreeMap<Kind, Feed>,
@@ -63,7 +65,18 @@ pub(crate) enum TooMuch {
     Size,
 }
 
+impl Default for Held {
+    fn default() -> Self {
+        Self::of(&Kind::POLICIES)
+    }
+}
+
 impl Held {
+    /// None yet, of these kinds.
+    pub(crate) fn of(kinds: &'static [Kind]) -> Self {
+        Self { kinds, objects: BTreeMap::new(), size: 0, feeds: BTreeMap::new() }
+    }
+
     /// Takes all objects of a kind in place of those that were here. Whether anything changed that is read.
     pub(crate) fn list(&mut self, kind: Kind, objects: Vec<DynamicObject>) -> Result<bool, TooMuch> {
         if objects.len() > COUNT_LIMIT && !kind.is_named() {
@@ -155,20 +168,19 @@ impl Held {
 
     /// A kind that was never listed whole, if there is one.
     pub(crate) fn unheard(&self) -> Option<Kind> {
-        Kind::ALL
-            .into_iter()
-            .find(|kind| self.wants(*kind) && !self.feeds.get(kind).is_some_and(|feed| feed.listed))
+        let mut kinds = self.kinds.iter().copied();
+        kinds.find(|kind| self.wants(*kind) && !self.feeds.get(kind).is_some_and(|feed| feed.listed))
     }
 
     /// Why something of a kind cannot be told, if so.
     pub(crate) fn trouble_of(&self) -> Option<String> {
-        let wanted = Kind::ALL.into_iter().filter(|kind| self.wants(*kind));
+        let wanted = self.kinds.iter().copied().filter(|kind| self.wants(*kind));
         wanted.filter_map(|kind| self.feeds.get(&kind)?.trouble.clone()).next()
     }
 
     /// Up to when all that is here is known to be true. A kind of which nothing ever came is not here.
     pub(crate) fn heard(&self) -> Option<SystemTime> {
-        let wanted = Kind::ALL.into_iter().filter(|kind| self.wants(*kind));
+        let wanted = self.kinds.iter().copied().filter(|kind| self.wants(*kind));
         wanted.filter_map(|kind| self.feeds.get(&kind)?.heard).min()
     }
 
@@ -189,7 +201,8 @@ impl Held {
         wanted.then(|| {
             let status = object.data.get("status").cloned().unwrap_or_default();
             let (generation, uid) = (object.metadata.generation, object.metadata.uid.clone());
-            let text = text(&key, object.data).into();
+            let is_whole = self.kinds.contains(&Kind::Tenant);
+            let text = text(&key, object.data, is_whole).into();
             let read = Object {
                 text,
                 generation: generation.unwrap_or_default(),
@@ -207,7 +220,7 @@ fn key_of(kind: Kind, object: &DynamicObject) -> Option<Key> {
 }
 
 /// The object as somebody would write it: what a cluster adds says nothing of images.
-fn text(key: &Key, data: Value) -> String {
+fn text(key: &Key, data: Value, is_whole: bool) -> String {
     let mut metadata = json!({"name": key.name});
     if let (Some(namespace), false) = (&key.namespace, key.kind.is_named()) {
         metadata["namespace"] = json!(namespace);
@@ -221,7 +234,7 @@ fn text(key: &Key, data: Value) -> String {
             .filter(|(field, _)| field != "status" && (known.is_empty() || known.contains(&field.as_str())));
         document.extend(fields);
     }
-    if key.kind == Kind::Secret {
+    if key.kind == Kind::Secret && !is_whole {
         forget(&mut document);
     }
     document.to_string()

@@ -11,14 +11,17 @@ pub(crate) enum Kind {
     ImagePolicy,
     Revocation,
     TrustRoot,
-    /// What policies name by `secretRef`.
+    /// Whom the gateway serves apart from others.
+    Tenant,
+    /// What policies and tenants name by `secretRef`.
     Secret,
     /// What policies name by `configMapRef`.
     ConfigMap,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [
+    /// What policies are made of.
+    pub(crate) const POLICIES: [Self; 6] = [
         Self::ClusterImagePolicy,
         Self::ImagePolicy,
         Self::Revocation,
@@ -27,12 +30,16 @@ impl Kind {
         Self::ConfigMap,
     ];
 
+    /// What tenants are made of.
+    pub(crate) const TENANTS: [Self; 2] = [Self::Tenant, Self::Secret];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::ClusterImagePolicy => "ClusterImagePolicy",
             Self::ImagePolicy => "ImagePolicy",
             Self::Revocation => "Revocation",
             Self::TrustRoot => "TrustRoot",
+            Self::Tenant => "Tenant",
             Self::Secret => "Secret",
             Self::ConfigMap => "ConfigMap",
         }
@@ -45,6 +52,7 @@ impl Kind {
             Self::ImagePolicy => "imagepolicies",
             Self::Revocation => "revocations",
             Self::TrustRoot => "trustroots",
+            Self::Tenant => "tenants",
             Self::Secret => "secrets",
             Self::ConfigMap => "configmaps",
         }
@@ -53,7 +61,7 @@ impl Kind {
     fn group(self) -> &'static str {
         match self {
             Self::ClusterImagePolicy | Self::TrustRoot => "policy.sigstore.dev",
-            Self::ImagePolicy | Self::Revocation => "policy.countersign.dev",
+            Self::ImagePolicy | Self::Revocation | Self::Tenant => "policy.countersign.dev",
             Self::Secret | Self::ConfigMap => "",
         }
     }
@@ -61,7 +69,11 @@ impl Kind {
     /// The version that it is read in: all of a kind's versions say the same, and this one is stored.
     fn version(self) -> &'static str {
         match self {
-            Self::ClusterImagePolicy | Self::TrustRoot | Self::ImagePolicy | Self::Revocation => "v1alpha1",
+            Self::ClusterImagePolicy
+            | Self::TrustRoot
+            | Self::ImagePolicy
+            | Self::Revocation
+            | Self::Tenant => "v1alpha1",
             Self::Secret | Self::ConfigMap => "v1",
         }
     }
@@ -73,10 +85,14 @@ impl Kind {
         }
     }
 
-    /// Whether only those are read that policies name, in the namespace of the installation.
+    /// Whether only those are read that others name, in the namespace of the installation.
     pub(crate) fn is_named(self) -> bool {
         match self {
-            Self::ClusterImagePolicy | Self::ImagePolicy | Self::Revocation | Self::TrustRoot => false,
+            Self::ClusterImagePolicy
+            | Self::ImagePolicy
+            | Self::Revocation
+            | Self::TrustRoot
+            | Self::Tenant => false,
             Self::Secret | Self::ConfigMap => true,
         }
     }

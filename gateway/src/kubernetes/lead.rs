@@ -8,6 +8,7 @@ use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
+use tokio::sync::watch as channel;
 
 use super::held::{Key, Object};
 use super::lease::Lease;
@@ -29,7 +30,8 @@ pub(super) async fn run(cluster: &Cluster, client: &Client, certifies: bool) {
         tracing::info!("this replica writes the status of policies");
         let why = tokio::select! {
             why = lease.lost() => why,
-            why = write_statuses(cluster, client) => why,
+            why = write_statuses(&cluster.reports, |report, now| outdated(cluster, report, now), client) => why,
+            why = write_tenants(cluster, client) => why,
             () = inject::keep(cluster, client), if certifies => "it keeps certificates no more".to_owned(),
         };
         tracing::warn!(why, "this replica does not write the status of policies any more");
@@ -42,12 +44,25 @@ fn identity() -> String {
     format!("{host}_{}", std::process::id())
 }
 
-async fn write_statuses(cluster: &Cluster, client: &Client) -> String {
-    let mut reports = cluster.reports.subscribe();
+async fn write_tenants(cluster: &Cluster, client: &Client) -> String {
+    match &cluster.tenants {
+        Some(tenants) => {
+            write_statuses(&tenants.reports, |report, now| tenants.outdated(report, now), client).await
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn write_statuses(
+    reports: &channel::Sender<Arc<Report>>,
+    outdated: impl Fn(&Report, &str) -> Vec<(Key, Object, Value)>,
+    client: &Client,
+) -> String {
+    let mut reports = reports.subscribe();
     loop {
         let report = reports.borrow_and_update().clone();
         let now = display(std::time::SystemTime::now());
-        for (key, object, status) in outdated(cluster, &report, &now) {
+        for (key, object, status) in outdated(&report, &now) {
             if let Err(why) = write(client, &key, &object, &status).await {
                 tracing::warn!(object = %key, why, "a status could not be written");
             }
@@ -60,7 +75,7 @@ async fn write_statuses(cluster: &Cluster, client: &Client) -> String {
 }
 
 /// The objects whose status says something else than is so.
-fn outdated(cluster: &Cluster, report: &Arc<Report>, now: &str) -> Vec<(Key, Object, Value)> {
+fn outdated(cluster: &Cluster, report: &Report, now: &str) -> Vec<(Key, Object, Value)> {
     let state = cluster.state();
     let objects = state.held.with_status().filter_map(|(key, object)| {
         Some((key.clone(), object.clone(), report.status(&key.to_string(), object, now)?))

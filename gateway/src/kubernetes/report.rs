@@ -33,20 +33,36 @@ struct Wrong {
 
 /// Why an object is not what its author wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Reason {
+pub(crate) enum Reason {
     /// It is written wrong. What it speaks of is denied.
     Refused,
     /// It is written well, and something that it needs is not there. What it speaks of is denied.
     Unusable,
+    /// It is written well, and so is another that says of itself what only one can be. What both speak of is denied.
+    Overlaps,
 }
 
 impl Report {
-    /// Of the rules that were made of these.
-    pub(super) fn of(documents: &Documents, rules: &Rules, problems: &[Problem]) -> Self {
+    /// Of which nothing is wrong.
+    fn well(documents: &Documents) -> Self {
         let accounts = documents.iter().map(|(origin, text)| {
             (origin.clone(), Account { text: text.clone(), wrong: None, warnings: Vec::new() })
         });
-        let mut report = Self(accounts.collect());
+        Self(accounts.collect())
+    }
+
+    /// Of tenants, with what is wrong with which of them.
+    pub(super) fn of_tenants(documents: &Documents, wrong: &[(String, Reason, String)]) -> Self {
+        let mut report = Self::well(documents);
+        for (origin, reason, message) in wrong {
+            report.wrong(origin, *reason, message);
+        }
+        report
+    }
+
+    /// Of the rules that were made of these.
+    pub(super) fn of(documents: &Documents, rules: &Rules, problems: &[Problem]) -> Self {
+        let mut report = Self::well(documents);
         for problem in problems {
             report.wrong(&problem.origin, Reason::Refused, &problem.message);
         }
@@ -129,6 +145,7 @@ impl Reason {
         match self {
             Self::Refused => "Refused",
             Self::Unusable => "Unusable",
+            Self::Overlaps => "Overlaps",
         }
     }
 }

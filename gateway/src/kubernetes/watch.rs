@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::StreamExt as _;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, WatchEvent, WatchParams};
+use tokio::sync::Notify;
 
 use super::Cluster;
 use super::kind::Kind;
@@ -30,50 +31,151 @@ const PAGE: u32 = 500;
 /// How long after trouble it is asked again, at first, and at last.
 const AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(3)];
 
-/// Follows a kind for ever.
-pub(super) async fn follow(cluster: &Cluster, client: &Client, kind: Kind) {
-    let api = kind.everywhere(client, &cluster.settings.namespace);
-    let mut pause = AGAIN[0];
-    loop {
-        let named = cluster.named.notified();
-        tokio::pin!(named);
-        named.as_mut().enable();
-        if !cluster.state().held.wants(kind) {
-            named.await;
-            continue;
-        }
-        let ended = tokio::select! {
-            ended = list_and_watch(cluster, &api, kind, &mut pause) => ended,
-            // All that is named now is to be listed.
-            () = &mut named, if kind.is_named() => Ok(()),
-        };
-        if let Err(why) = ended {
-            let new = cluster.state().held.trouble(kind, format!("{}: {why}", kind.plural()));
-            if new {
-                tracing::warn!(kind = kind.as_str(), why, "objects cannot be followed");
-                cluster.changed.notify_one();
-            }
-            tokio::time::sleep(pause).await;
-            pause = AGAIN[1].min(pause * 2);
+/// Whoever is told what the API server says of some objects.
+pub(super) trait Follower {
+    /// What the objects are called.
+    fn called(&self) -> &'static str;
+
+    /// These are all of them.
+    ///
+    /// # Errors
+    /// It is more than may be held.
+    fn list(&self, objects: Vec<DynamicObject>) -> Result<(), String>;
+
+    /// One is new, or changed.
+    ///
+    /// # Errors
+    /// It is more than may be held.
+    fn put(&self, object: DynamicObject) -> Result<(), String>;
+
+    /// One is gone.
+    fn remove(&self, object: &DynamicObject);
+
+    /// The API server said something, if only that nothing changed.
+    fn heard(&self);
+
+    /// It says nothing: why. Whether that is new.
+    fn trouble(&self, why: String) -> bool;
+}
+
+/// The objects of one kind that policies are made of, followed by what they are put in force by.
+struct Policies<'a> {
+    cluster: &'a Cluster,
+    kind: Kind,
+}
+
+impl Policies<'_> {
+    fn changed(&self, changed: bool) {
+        if changed {
+            self.cluster.changed.notify_one();
         }
     }
 }
 
+impl Follower for Policies<'_> {
+    fn called(&self) -> &'static str {
+        self.kind.plural()
+    }
+
+    fn list(&self, objects: Vec<DynamicObject>) -> Result<(), String> {
+        let listed = self.cluster.state().held.list(self.kind, objects);
+        self.changed(listed.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    fn put(&self, object: DynamicObject) -> Result<(), String> {
+        let put = self.cluster.state().held.put(self.kind, object);
+        self.changed(put.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    fn remove(&self, object: &DynamicObject) {
+        let removed = self.cluster.state().held.remove(self.kind, object);
+        self.changed(removed);
+    }
+
+    fn heard(&self) {
+        let back = self.cluster.state().held.hear(self.kind, SystemTime::now());
+        self.changed(back);
+    }
+
+    fn trouble(&self, why: String) -> bool {
+        let new = self.cluster.state().held.trouble(self.kind, why);
+        self.changed(new);
+        new
+    }
+}
+
+/// Follows a kind that policies are made of for ever.
+pub(super) async fn follow(cluster: &Cluster, client: &Client, kind: Kind) {
+    let api = kind.everywhere(client, &cluster.settings.namespace);
+    let follower = Policies { cluster, kind };
+    if kind.is_named() {
+        follow_named(&follower, &api, &cluster.named, || cluster.state().held.wants(kind)).await;
+    } else {
+        follow_all(&follower, &api).await;
+    }
+}
+
+/// Follows those objects of a kind that are named for ever. `named` tells that others are, and `wants` whether any is.
+pub(super) async fn follow_named(
+    follower: &impl Follower,
+    api: &Api<DynamicObject>,
+    named: &Notify,
+    wants: impl Fn() -> bool,
+) {
+    let mut pause = AGAIN[0];
+    loop {
+        let named = named.notified();
+        tokio::pin!(named);
+        named.as_mut().enable();
+        if !wants() {
+            named.await;
+            continue;
+        }
+        let ended = tokio::select! {
+            ended = list_and_watch(follower, api, &mut pause) => ended,
+            // All that is named now is to be listed.
+            () = &mut named => Ok(()),
+        };
+        again(follower, ended, &mut pause).await;
+    }
+}
+
+/// Follows all objects of a kind for ever.
+pub(super) async fn follow_all(follower: &impl Follower, api: &Api<DynamicObject>) {
+    let mut pause = AGAIN[0];
+    loop {
+        let ended = list_and_watch(follower, api, &mut pause).await;
+        again(follower, ended, &mut pause).await;
+    }
+}
+
+/// Says what came between, and waits, longer each time.
+async fn again(follower: &impl Follower, ended: Result<(), String>, pause: &mut Duration) {
+    let Err(why) = ended else { return };
+    let kind = follower.called();
+    if follower.trouble(format!("{kind}: {why}")) {
+        tracing::warn!(kind, why, "objects cannot be followed");
+    }
+    tokio::time::sleep(*pause).await;
+    *pause = AGAIN[1].min(*pause * 2);
+}
+
 /// Lists a kind and watches it, until it has to be listed anew.
 async fn list_and_watch(
-    cluster: &Cluster,
+    follower: &impl Follower,
     api: &Api<DynamicObject>,
-    kind: Kind,
     pause: &mut Duration,
 ) -> Result<(), String> {
     let (objects, mut version) = list(api).await?;
-    let changed = cluster.state().held.list(kind, objects).map_err(|error| error.to_string())?;
-    heard(cluster, kind, changed);
+    follower.list(objects)?;
+    follower.heard();
     *pause = AGAIN[0];
     let params = WatchParams::default().timeout(WATCH);
     loop {
         within(ANSWER, api.list(&ListParams::default().limit(1))).await?.map_err(said)?;
-        heard(cluster, kind, false);
+        follower.heard();
         let stream = within(ANSWER, api.watch(&params, &version)).await?.map_err(said)?;
         let mut stream = std::pin::pin!(stream);
         let silence = Duration::from_secs(WATCH.into()) + SILENCE;
@@ -90,26 +192,12 @@ async fn list_and_watch(
                 WatchEvent::Error(status) => return Err(status.message),
             };
             version = object.metadata.resource_version.clone().unwrap_or(version);
-            let changed = {
-                let mut state = cluster.state();
-                if is {
-                    state.held.put(kind, object).map_err(|error| error.to_string())?
-                } else {
-                    state.held.remove(kind, &object)
-                }
-            };
-            if changed {
-                cluster.changed.notify_one();
+            if is {
+                follower.put(object)?;
+            } else {
+                follower.remove(&object);
             }
         }
-    }
-}
-
-/// Something came of a kind.
-fn heard(cluster: &Cluster, kind: Kind, changed: bool) {
-    let back = cluster.state().held.hear(kind, SystemTime::now());
-    if changed || back {
-        cluster.changed.notify_one();
     }
 }
 

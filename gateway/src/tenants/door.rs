@@ -11,7 +11,7 @@ use oci::{ErrorBody, ErrorCode};
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 
-use super::known::{Recognised, Stranger};
+use super::known::{Recognised, Stranger, Unowned};
 use super::signs::Signs;
 use super::{Apart, Tenant, Tenants};
 use crate::admission::about;
@@ -35,7 +35,7 @@ impl Tenants {
         let recognised = apart.known.load().of_caller(&Signs::of(&request, &peer));
         let Recognised { tenant, prefix, by_login } = match recognised {
             Ok(recognised) => recognised,
-            Err(stranger) => return turned_away(&request, stranger),
+            Err(stranger) => return turned_away(&request, &stranger),
         };
         if by_login {
             request.extensions_mut().insert(ToldByLogin);
@@ -122,12 +122,13 @@ impl Tenants {
         let Some((uid, namespace)) = about(&body) else {
             return self.everybody.admission.answer(again(body)).await;
         };
-        let Some(tenant) = apart.known.load().of_namespace(namespace.as_deref()) else {
-            counter!("countersign_strangers_total", "door" => "admission", "reason" => "unknown")
-                .increment(1);
-            let namespace = namespace.as_deref().unwrap_or_default();
-            tracing::warn!(namespace, uid, "a review is of no tenant");
-            return denied(&uid, 403, &format!("namespace {namespace:?} is of no tenant of this gateway"));
+        let known = apart.known.load_full();
+        if let (Some(labelled), Some(namespace)) = (known.labelled(), &namespace) {
+            labelled.seen(namespace).await;
+        }
+        let tenant = match known.of_namespace(namespace.as_deref()) {
+            Ok(tenant) => tenant,
+            Err(unowned) => return nobodys(&uid, namespace.as_deref().unwrap_or_default(), &unowned),
         };
         let span = tracing::info_span!("tenant", name = tenant.name().name());
         self.review_of(apart, &tenant, &uid, again(body.clone())).instrument(span).await
@@ -206,21 +207,48 @@ async fn told(answer: Response<Body>, told: Option<&str>) -> (Response<Body>, bo
     (Response::from_parts(parts, whole(body)), allowed)
 }
 
+/// The answer to a review of what is of no tenant. Who may see it may see the namespaces of tenants too.
+fn nobodys(uid: &str, namespace: &str, unowned: &Unowned) -> Response<Body> {
+    let (reason, code, message) = match unowned {
+        Unowned::Unknown => ("unknown", 403, "is of no tenant of this gateway".to_owned()),
+        Unowned::Several(of) => {
+            let of: Vec<&str> = of.iter().map(|tenant| tenant.name()).collect();
+            ("several-tenants", 403, format!("is of several tenants of this gateway: {}", of.join(", ")))
+        }
+        Unowned::Untold(why) => {
+            ("untold-tenant", 503, format!("could be of any tenant of this gateway: {why}"))
+        }
+    };
+    counter!("countersign_strangers_total", "door" => "admission", "reason" => reason).increment(1);
+    tracing::warn!(namespace, uid, reason, message, "a review is of no tenant");
+    denied(uid, code, &format!("namespace {namespace:?} {message}"))
+}
+
 /// The answer to whoever is of no tenant. It does not say whom their signs are of.
-fn turned_away<B>(request: &Request<B>, stranger: Stranger) -> Response<Body> {
+fn turned_away<B>(request: &Request<B>, stranger: &Stranger) -> Response<Body> {
     let (reason, may_log_in, message) = match stranger {
         Stranger::Unknown { may_log_in } => {
-            ("unknown-tenant", may_log_in, "whoever sends this request is of no tenant of this gateway")
+            ("unknown-tenant", *may_log_in, "whoever sends this request is of no tenant of this gateway")
         }
         Stranger::Unproven { may_log_in, .. } => {
-            ("unproven-tenant", may_log_in, "this request does not show all that its tenant is told by")
+            ("unproven-tenant", *may_log_in, "this request does not show all that its tenant is told by")
         }
         Stranger::Contradiction(..) => {
             ("contradicting-tenants", false, "what this request shows is of different tenants")
         }
+        Stranger::Several(_) => {
+            ("several-tenants", false, "the namespace that this request is for is of several tenants")
+        }
+        Stranger::Token(_) => ("refused-token", true, "the token that this request shows is not believed"),
+        Stranger::Untold(_) => {
+            ("untold-tenant", false, "whose the namespace is that this request is for cannot be told now")
+        }
     };
     counter!("countersign_strangers_total", "door" => "pull", "reason" => reason).increment(1);
     tracing::warn!(method = %request.method(), path = request.uri().path(), ?stranger, reason, "a pull is of no tenant");
+    if matches!(stranger, Stranger::Untold(_)) {
+        return refused(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, reason, message);
+    }
     if !may_log_in {
         return refused(StatusCode::FORBIDDEN, ErrorCode::Denied, reason, message);
     }

@@ -2,6 +2,7 @@
 //! more use for the memory.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use cache::{Flights, Share};
@@ -18,36 +19,59 @@ const MOST: usize = 128;
 /// What answers, and what is counted of each whether or not anything does.
 pub(super) struct Live {
     slots: Mutex<HashMap<&'static str, Slot>>,
-    builds: Flights<&'static str, Result<Arc<Served>, Arc<anyhow::Error>>>,
+    builds: Flights<Which, Result<Arc<Served>, Arc<anyhow::Error>>>,
     counts: Mutex<HashMap<&'static str, Arc<Counts>>>,
-    weights: u64,
-    tenants: u64,
+    /// How much all weigh together, and how many they are.
+    weights: AtomicU64,
+    tenants: AtomicU64,
 }
 
+/// By what something that answers is told: a tenant, as it was set up at this place in memory.
+type Which = (&'static str, u64);
+
 struct Slot {
+    /// What it was made of: with other settings something else answers.
+    settings: Arc<config::Tenant>,
     /// Nothing, once it was taken apart.
     served: Option<Arc<Served>>,
-    /// It is there as long as anybody still waits for an answer of it: no two of one tenant are at work.
+    /// It is there as long as anybody still waits for an answer of it: no two of one tenant are at work, unless its
+    /// settings changed between.
     weak: Weak<Served>,
     used: Instant,
 }
 
 impl Live {
-    pub(super) fn new(tenants: &[config::Tenant]) -> Self {
-        Self {
+    pub(super) fn new(tenants: &[Arc<config::Tenant>]) -> Self {
+        let live = Self {
             slots: Mutex::default(),
             builds: Flights::new(),
             counts: Mutex::default(),
-            weights: tenants.iter().map(|tenant| u64::from(tenant.quotas.weight)).sum(),
-            tenants: tenants.len() as u64,
-        }
+            weights: AtomicU64::new(0),
+            tenants: AtomicU64::new(0),
+        };
+        live.replace(tenants);
+        live
+    }
+
+    /// These are all there are from now on. What answers for others, or was made of other settings, is let go of.
+    pub(super) fn replace(&self, tenants: &[Arc<config::Tenant>]) {
+        let weights = tenants.iter().map(|tenant| u64::from(tenant.quotas.weight)).sum();
+        self.weights.store(weights, Ordering::Relaxed);
+        self.tenants.store(tenants.len() as u64, Ordering::Relaxed);
+        let by_name: HashMap<&str, &Arc<config::Tenant>> =
+            tenants.iter().map(|tenant| (tenant.name.name(), tenant)).collect();
+        let is_current = |name: &str, slot: &Slot| {
+            by_name.get(name).is_some_and(|settings| Arc::ptr_eq(settings, &slot.settings))
+        };
+        self.slots().retain(|name, slot| is_current(name, slot));
     }
 
     /// The part of memory that is a tenant's: by its weight, of as many as there are at once.
     pub(super) fn share_of(&self, tenant: &Tenant) -> Share {
-        let at_once = self.tenants.min(MOST as u64).max(1);
+        let (tenants, weights) = (self.tenants.load(Ordering::Relaxed), self.weights.load(Ordering::Relaxed));
+        let at_once = tenants.min(MOST as u64).max(1);
         let weight = u64::from(tenant.settings().quotas.weight);
-        Share::thousandths(1_000 * weight * self.tenants / (self.weights * at_once).max(1))
+        Share::thousandths(1_000 * weight * tenants / (weights * at_once).max(1))
     }
 
     /// What answers for a tenant; made by this where nothing does.
@@ -59,8 +83,8 @@ impl Live {
     where
         Build: FnOnce() -> anyhow::Result<Served> + Send + 'static,
     {
-        let name = tenant.name().name();
-        if let Some(served) = self.find(name) {
+        let settings = tenant.shared_settings();
+        if let Some(served) = self.find(settings) {
             return Ok(served);
         }
         let build = build();
@@ -69,9 +93,10 @@ impl Live {
             let built = tokio::task::spawn_blocking(build).await.map_err(anyhow::Error::from);
             built.and_then(|built| built).map(Arc::new).map_err(Arc::new)
         };
-        let built = self.builds.run(name, work).await;
+        let which = (tenant.name().name(), Arc::as_ptr(settings).addr() as u64);
+        let built = self.builds.run(which, work).await;
         let built = built.map_err(anyhow::Error::from)?.map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        Ok(self.keep(name, built))
+        Ok(self.keep(settings, built))
     }
 
     /// Everything that answers.
@@ -85,9 +110,10 @@ impl Live {
         counts.entry(name).or_default().clone()
     }
 
-    fn find(&self, name: &'static str) -> Option<Arc<Served>> {
+    fn find(&self, settings: &Arc<config::Tenant>) -> Option<Arc<Served>> {
         let mut slots = self.slots();
-        let slot = slots.get_mut(name)?;
+        let slot =
+            slots.get_mut(settings.name.name()).filter(|slot| Arc::ptr_eq(&slot.settings, settings))?;
         let served = slot.served.clone().or_else(|| slot.weak.upgrade())?;
         slot.used = Instant::now();
         slot.served = Some(served.clone());
@@ -95,13 +121,15 @@ impl Live {
     }
 
     /// Keeps the first that was made. The one that was used longest ago goes where there are too many.
-    fn keep(&self, name: &'static str, built: Arc<Served>) -> Arc<Served> {
-        if let Some(served) = self.find(name) {
+    fn keep(&self, settings: &Arc<config::Tenant>, built: Arc<Served>) -> Arc<Served> {
+        if let Some(served) = self.find(settings) {
             return served;
         }
         let mut slots = self.slots();
         let weak = Arc::downgrade(&built);
-        slots.insert(name, Slot { served: Some(built.clone()), weak, used: Instant::now() });
+        let slot =
+            Slot { settings: settings.clone(), served: Some(built.clone()), weak, used: Instant::now() };
+        slots.insert(settings.name.name(), slot);
         let there = slots.iter().filter(|(_, slot)| slot.served.is_some());
         if there.clone().count() > MOST {
             let oldest = there.min_by_key(|(_, slot)| slot.used).map(|(name, _)| *name);

@@ -11,7 +11,7 @@ use crate::login::{Fingerprint, Login};
 use crate::peer::Peer;
 
 /// Everything that a caller may be told by. What other machines say of it in headers is not among that.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Signs {
     /// What it calls the gateway: in the request, and where it asked for a certificate. That these are one is not for
     /// granted.
@@ -20,6 +20,8 @@ pub(super) struct Signs {
     pub(super) repository: Option<String>,
     pub(super) certificates: Arc<[Certificate]>,
     pub(super) credential: Option<Fingerprint>,
+    /// What it logs in with, if that could be a token: kubelets show theirs as a password.
+    pub(super) token: Option<String>,
     pub(super) address: Option<IpAddr>,
 }
 
@@ -29,12 +31,19 @@ impl Signs {
         let by_header =
             request.headers().get_all(header::HOST).iter().map(|host| Hostname::of(host.to_str().ok()?));
         let by_uri = request.uri().authority().map(|authority| Hostname::of(authority.as_str()));
+        let login = Login::shown(request.headers());
+        let credential = login.as_ref().map(Login::fingerprint);
+        let token = login.map(|login| match login {
+            Login::Bearer(token) => token,
+            Login::Basic { password, .. } => password,
+        });
         let hostnames = by_header.chain(by_uri).flatten().chain(peer.called.clone()).collect();
         Self {
             hostnames,
             repository: request.uri().path().strip_prefix("/v2/").map(str::to_owned),
             certificates: peer.names.clone(),
-            credential: Login::shown(request.headers()).map(|login| login.fingerprint()),
+            credential,
+            token: token.filter(|token| token.matches('.').count() == 2),
             address: peer.address,
         }
     }

@@ -4,6 +4,17 @@
 {{- if dig "policies" "kubernetes" false .Values.config -}}true{{- end -}}
 {{- end -}}
 
+{{/* Whether tenants are objects too. */}}
+{{- define "countersign.tenantObjects" -}}
+{{- if dig "policies" "tenantObjects" false .Values.config -}}true{{- end -}}
+{{- end -}}
+
+{{/* Whether a tenant is told by the labels of namespaces, or may be. */}}
+{{- define "countersign.selectsNamespaces" -}}
+{{- include "countersign.tenantObjects" . -}}
+{{- range dig "tenants" list .Values.config -}}{{- if .namespaceSelector -}}true{{- end -}}{{- end -}}
+{{- end -}}
+
 {{- define "countersign.policyWebhooks" -}}
 {{- $enabled := .Values.policyWebhooks.enabled -}}
 {{- if kindIs "bool" $enabled -}}

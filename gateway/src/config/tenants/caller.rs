@@ -8,6 +8,7 @@ use oci::{Host, Repository};
 use crate::config::file::{ConfigError, parsed, wrong};
 use crate::config::wire;
 use crate::hostname::Hostname;
+use crate::login::Fingerprint;
 use crate::tenants::Network;
 
 /// Signs that have to be there together: one of every kind that is named.
@@ -40,7 +41,10 @@ pub enum Certificate {
     Uri(String),
 }
 
-/// What a caller logs in with, in files.
+/// How short a secret may be that a caller logs in with.
+pub(crate) const SHORTEST: usize = 8;
+
+/// What a caller logs in with.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum CallerCredential {
     /// By `Authorization: Basic`.
@@ -55,6 +59,8 @@ pub enum CallerCredential {
         /// The file of the token.
         token: PathBuf,
     },
+    /// By what was in a Secret that a Tenant object names.
+    Given(Fingerprint),
 }
 
 impl CallerCredential {
@@ -63,6 +69,7 @@ impl CallerCredential {
         match self {
             Self::Basic { username, password } => vec![username, password],
             Self::Bearer { token } => vec![token],
+            Self::Given(_) => Vec::new(),
         }
     }
 }
@@ -161,7 +168,20 @@ impl wire::Certificate {
 }
 
 impl wire::CallerCredential {
+    pub(super) fn names_files(&self) -> bool {
+        self.username_file.is_some() || self.password_file.is_some() || self.token_file.is_some()
+    }
+
     fn into_credential(self, key: &str) -> Result<CallerCredential, ConfigError> {
+        if let Some(given) = self.given {
+            return Ok(CallerCredential::Given(given));
+        }
+        if self.secret_ref.is_some() {
+            return Err(wrong(
+                format!("{key}.secretRef"),
+                "is for Tenant objects: here credentials are in files",
+            ));
+        }
         match (self.username_file, self.password_file, self.token_file) {
             (Some(username), Some(password), None) => Ok(CallerCredential::Basic { username, password }),
             (None, None, Some(token)) => Ok(CallerCredential::Bearer { token }),

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Credentials, Mutate, NoMatch, TrustSource};
+use crate::login::Fingerprint;
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(in crate::config) struct Tenant {
     pub(in crate::config) name: String,
     pub(in crate::config) namespaces: Vec<String>,
+    pub(in crate::config) namespace_selector: Option<LabelSelector>,
     pub(in crate::config) callers: Vec<Caller>,
     pub(in crate::config) policies: TenantPolicies,
     pub(in crate::config) trust: TenantTrust,
@@ -21,6 +23,21 @@ pub(in crate::config) struct Tenant {
     pub(in crate::config) quotas: Quotas,
     pub(in crate::config) contact: Option<String>,
     pub(in crate::config) message: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct LabelSelector {
+    pub(in crate::config) match_labels: BTreeMap<String, String>,
+    pub(in crate::config) match_expressions: Vec<LabelExpression>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct LabelExpression {
+    pub(in crate::config) key: String,
+    pub(in crate::config) operator: String,
+    pub(in crate::config) values: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -47,6 +64,17 @@ pub(in crate::config) struct CallerCredential {
     pub(in crate::config) username_file: Option<PathBuf>,
     pub(in crate::config) password_file: Option<PathBuf>,
     pub(in crate::config) token_file: Option<PathBuf>,
+    pub(in crate::config) secret_ref: Option<SecretRef>,
+    /// What is in it.
+    #[serde(skip)]
+    pub(in crate::config) given: Option<Fingerprint>,
+}
+
+/// A Secret in the namespace of the installation, for objects alone.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::config) struct SecretRef {
+    pub(in crate::config) name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::SecretRef;
+
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Upstream {
@@ -81,6 +83,10 @@ pub(in crate::config) struct Credentials {
     pub(in crate::config) ecr: Option<Ecr>,
     pub(in crate::config) gar: Option<Gar>,
     pub(in crate::config) acr: Option<Acr>,
+    pub(in crate::config) secret_ref: Option<SecretRef>,
+    /// What is in it.
+    #[serde(skip)]
+    pub(in crate::config) given: Option<upstream::Credentials>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -8,7 +8,7 @@ const TEXT: u32 = 1024 * 1024;
 /// The longest text that is a name, an expression or an address.
 const LINE: u32 = 4096;
 
-fn line(description: &str) -> Schema {
+pub(super) fn line(description: &str) -> Schema {
     Schema::text(description).at_most(LINE)
 }
 

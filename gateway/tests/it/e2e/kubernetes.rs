@@ -5,10 +5,13 @@ mod control_plane;
 mod definitions;
 mod failures;
 mod load;
+mod namespaces;
 mod outage;
 mod pull_secrets;
 mod scenarios;
 mod status;
+mod tenants;
+mod tokens;
 mod world;
 
 use serde_json::Value;

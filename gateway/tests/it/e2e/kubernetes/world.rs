@@ -58,6 +58,14 @@ impl World {
         Self { plane, gateway: None, stage: Stage::new().await }
     }
 
+    /// The same where the gateway may also read whom it serves there.
+    pub(super) async fn for_tenants() -> Self {
+        let world = Self::without_gateway().await;
+        let page = include_str!("../../../../../docs/kubernetes.md");
+        world.plane.apply(&documented(page, "rights for tenants"));
+        world
+    }
+
     pub(super) fn configuration(&self, more: &str) -> std::path::PathBuf {
         let directory = self.stage.directory.path().display();
         let (endpoint, kubeconfig) = (self.stage.origin.url(), self.plane.gateway());
@@ -81,6 +89,17 @@ impl World {
     pub(super) async fn start_with(&mut self, more: &str) {
         let configuration = self.configuration(more);
         self.gateway = Some(Gateway::start(&configuration).await);
+    }
+
+    /// A gateway of these tenants, with keys of `policies` and of `registry`, each after a comma.
+    pub(super) async fn start_for(&mut self, tenants: &str, policies: &str, registry: &str) {
+        let path = self.configuration(policies);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let door = "registry: {listen: '127.0.0.1:0'";
+        assert!(text.contains(door), "{text}");
+        let text = text.replace(door, &format!("{door}{registry}"));
+        std::fs::write(&path, format!("{text}{tenants}\n")).unwrap();
+        self.gateway = Some(Gateway::start(&path).await);
     }
 
     pub(super) fn stage(&self) -> &Stage {
