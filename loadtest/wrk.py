@@ -1,8 +1,13 @@
-"""What can be got out of the gateway at most, by wrk: it costs a tenth of what k6 does. Beside a bare server, in turns."""
+"""What can be got out of the gateway at most, by wrk: it costs a tenth of what k6 does. Beside a bare server, in turns; and how
+long the gateway itself takes over reviews at a rate that is far more than API servers send."""
 import re
 import subprocess
 
+from scenarios import HISTOGRAMS, quantiles
+
 CONNECTIONS = 16
+# Between an answer and the next question of a connection, in milliseconds: some 5,000 a second of all.
+PAUSE = 3
 ROUNDS = 3
 UNITS = {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}
 
@@ -12,12 +17,14 @@ def measure(stage, seconds):
     gateway, digest = stage.gateway, first_digest(stage)
     manifest = f"http://{gateway.registry}/v2/registry.example/acme/app/manifests/{digest}"
     webhook = f"https://{gateway.webhook}/admission/validate?timeout=10s"
+    paced = script(stage, f"function delay() return {PAUSE} end")
     review, one_each = script(stage, ""), script(stage, 'wrk.headers["connection"] = "close"')
     asked = {
         "bare": (stage.origin, [stage.bare]),
         "manifest": (gateway, [manifest]),
         "review": (gateway, ["-s", review, webhook]),
         "review, a connection each": (gateway, ["-s", one_each, webhook]),
+        "review, with pauses": (gateway, ["-s", paced, webhook]),
     }
     rounds = {name: [] for name in asked}
     for _ in range(ROUNDS):
@@ -27,7 +34,7 @@ def measure(stage, seconds):
 
 
 def once(process, arguments, seconds):
-    cpu = process.cpu()
+    before, cpu = metrics_of(process), process.cpu()
     ran = subprocess.run(["wrk", "-t", "2", "-c", str(CONNECTIONS), "-d", str(seconds), "--latency", *map(str, arguments)],
                          check=True, stdout=subprocess.PIPE, text=True).stdout
     cpu = process.cpu() - cpu
@@ -39,7 +46,13 @@ def once(process, arguments, seconds):
         "p50_ms": milliseconds(re.search(r"(?m)^\s+50%\s+(\S+)", ran)[1]),
         "p99_ms": milliseconds(re.search(r"(?m)^\s+99%\s+(\S+)", ran)[1]),
         "cpu_us_a_request": round(cpu * 1e6 / requests, 1),
+        "server_ms": {of: quantiles(before, metrics_of(process), of, label) for of, label in HISTOGRAMS.items()},
     }
+
+
+def metrics_of(process):
+    """What it says of itself, if it is a gateway."""
+    return process.metrics() if hasattr(process, "metrics") else {}
 
 
 def milliseconds(text):

@@ -1,11 +1,12 @@
 //! What is kept, by when it was used last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Instant;
 
-use oci::Digest;
+use hashlink::LinkedHashMap;
+use oci::{Algorithm, Digest};
 
-use super::stamp::Stamp;
+use super::stamp::{Stamp, StampId};
 
 /// What content is kept for, which says what it makes room for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -40,14 +41,28 @@ impl Part {
 const PINS: usize = 65_536;
 
 /// The content that is kept, in the order of its last use. It is a list of files and touches none.
+///
+/// There is an entry for each file on disk, however many there are, so each is made small.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
-    items: HashMap<Digest, Item>,
-    order: [BTreeMap<u64, Digest>; 2],
+    /// What there is of each part; what was used longest ago comes first.
+    parts: [LinkedHashMap<Name, File>; 2],
     totals: [u64; 2],
-    uses: u64,
     /// What is about to be asked for, and until when that is believed.
     pins: HashMap<Digest, Instant>,
+}
+
+/// A digest, in half the bytes where it is of the usual algorithm.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Name {
+    Sha256([u8; 32]),
+    Other(Box<Digest>),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct File {
+    size: u64,
+    hashed: Option<StampId>,
 }
 
 /// One file.
@@ -56,8 +71,23 @@ pub(super) struct Item {
     pub(super) part: Part,
     pub(super) size: u64,
     /// How the file was when this process hashed it; without, it did not yet.
-    pub(super) hashed: Option<Stamp>,
-    used: u64,
+    pub(super) hashed: Option<StampId>,
+}
+
+impl Name {
+    fn of(digest: &Digest) -> Self {
+        match (digest.algorithm(), digest.hash().try_into()) {
+            (Algorithm::Sha256, Ok(hash)) => Self::Sha256(hash),
+            (Algorithm::Sha256 | Algorithm::Sha512, _) => Self::Other(Box::new(*digest)),
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        match self {
+            Self::Sha256(hash) => Digest::from_sha256(*hash),
+            Self::Other(digest) => **digest,
+        }
+    }
 }
 
 impl Shelf {
@@ -68,47 +98,55 @@ impl Shelf {
 
     /// How many files there are of a part.
     pub(super) fn count(&self, part: Part) -> usize {
-        self.order[part.index()].len()
+        self.parts[part.index()].len()
     }
 
     /// Adds content, in place of what was there under this digest.
     pub(super) fn put(&mut self, digest: Digest, part: Part, size: u64, hashed: Option<Stamp>) {
         self.take(&digest);
-        self.uses += 1;
-        self.items.insert(digest, Item { part, size, hashed, used: self.uses });
-        self.order[part.index()].insert(self.uses, digest);
+        let file = File { size, hashed: hashed.map(Stamp::id) };
+        self.parts[part.index()].insert(Name::of(&digest), file);
         self.totals[part.index()] += size;
     }
 
     /// The content of this digest. That somebody asks is no use of it.
     pub(super) fn look(&self, digest: &Digest) -> Option<Item> {
-        self.items.get(digest).copied()
+        let name = Name::of(digest);
+        Part::ALL.into_iter().find_map(|part| {
+            let File { size, hashed } = *self.parts[part.index()].get(&name)?;
+            Some(Item { part, size, hashed })
+        })
     }
 
     /// All content.
     pub(super) fn digests(&self) -> Vec<Digest> {
-        self.items.keys().copied().collect()
+        self.parts.iter().flat_map(|files| files.keys().map(Name::digest)).collect()
     }
 
     /// The content of this digest, and that it is used.
     pub(super) fn touch(&mut self, digest: &Digest) -> Option<Item> {
-        let Item { part, size, hashed, .. } = self.look(digest)?;
-        self.put(*digest, part, size, hashed);
-        self.look(digest)
+        let name = Name::of(digest);
+        Part::ALL.into_iter().find_map(|part| {
+            let File { size, hashed } = *self.parts[part.index()].to_back(&name)?;
+            Some(Item { part, size, hashed })
+        })
     }
 
     /// Notes that a file was found to be what its name says.
     pub(super) fn believe(&mut self, digest: &Digest, hashed: Stamp) {
-        if let Some(item) = self.items.get_mut(digest) {
-            item.hashed = Some(hashed);
+        let name = Name::of(digest);
+        if let Some(file) = self.parts.iter_mut().find_map(|files| files.get_mut(&name)) {
+            file.hashed = Some(hashed.id());
         }
     }
 
     /// Takes content out.
     pub(super) fn take(&mut self, digest: &Digest) {
-        if let Some(item) = self.items.remove(digest) {
-            self.order[item.part.index()].remove(&item.used);
-            self.totals[item.part.index()] -= item.size;
+        let name = Name::of(digest);
+        for (files, total) in self.parts.iter_mut().zip(&mut self.totals) {
+            if let Some(file) = files.remove(&name) {
+                *total -= file.size;
+            }
         }
     }
 
@@ -135,9 +173,10 @@ impl Shelf {
         if self.total(part) <= limit {
             return None;
         }
-        let is_free = |digest: &&Digest| self.pins.get(*digest).is_none_or(|until| *until <= now);
-        let order = &self.order[part.index()];
-        let digest = *order.values().find(is_free).or_else(|| order.values().next())?;
+        let is_free = |digest: &Digest| self.pins.get(digest).is_none_or(|until| *until <= now);
+        let mut oldest = self.parts[part.index()].keys().map(Name::digest);
+        let first = oldest.next()?;
+        let digest = if is_free(&first) { first } else { oldest.find(is_free).unwrap_or(first) };
         self.pins.remove(&digest);
         self.take(&digest);
         Some((digest, part))
@@ -169,6 +208,22 @@ mod tests {
         let later = now + Duration::from_secs(1);
         shelf.put(digest(3), Part::Layers, 10, None);
         assert_eq!(shelf.take_above(Part::Layers, 10, later).unwrap().0, digest(1), "pins end");
+    }
+
+    #[test]
+    fn what_is_used_goes_behind_what_is_not_whatever_its_algorithm() {
+        let (mut shelf, now) = (Shelf::default(), Instant::now());
+        let long = Digest::with(Algorithm::Sha512, b"long");
+        shelf.put(long, Part::Documents, 10, None);
+        shelf.put(digest(1), Part::Documents, 10, None);
+        shelf.put(digest(2), Part::Layers, 5, None);
+        assert_eq!(shelf.touch(&long).map(|item| (item.part, item.size)), Some((Part::Documents, 10)));
+        assert_eq!(shelf.look(&digest(1)).map(|item| item.size), Some(10));
+        let mut oldest = || shelf.take_above(Part::Documents, 0, now).map(|(digest, _)| digest);
+        assert_eq!([oldest(), oldest(), oldest()], [Some(digest(1)), Some(long), None]);
+        shelf.put(digest(2), Part::Documents, 7, None);
+        let totals = Part::ALL.map(|part| (shelf.count(part), shelf.total(part)));
+        assert_eq!((totals, shelf.digests()), ([(1, 7), (0, 0)], vec![digest(2)]), "it is in one part alone");
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Store {
     pub(super) fn find(&self, digest: &Digest) -> Option<Kept> {
         let item = lock(&self.shelf).touch(digest)?;
         match Blob::open(&self.root.path(item.part, digest), item.size) {
-            Ok((blob, stamp)) if item.hashed == Some(stamp) => Some(Kept::Hashed(blob)),
+            Ok((blob, stamp)) if item.hashed == Some(stamp.id()) => Some(Kept::Hashed(blob)),
             Ok((blob, stamp)) => Some(Kept::Unhashed(blob, stamp)),
             Err(error) => {
                 tracing::warn!(%digest, %error, "content that was kept cannot be opened");

@@ -113,7 +113,7 @@ pub(crate) fn listed(directory: &Path) -> Result<Vec<PathBuf>, RulesError> {
 /// The policies of these files, one set. Whether there is a cue program is not theirs to say, and taken for granted.
 ///
 /// # Errors
-/// As [`Rules::load`].
+/// As [`Rules::load`](super::Rules::load).
 pub fn from_files(files: &[impl AsRef<Path>]) -> Result<PolicySet, RulesError> {
     Ok(PolicySet::load(Files::read(files)?.documents(), &Externals::default().with_cue())?)
 }
