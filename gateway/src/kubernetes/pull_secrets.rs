@@ -66,6 +66,9 @@ impl PullSecrets {
     }
 
     async fn get(&self, kind: &ApiResource, namespace: &str, name: &str) -> Result<DynamicObject, Unusable> {
+        if !is_name(name) {
+            return Err(Unusable::Other("is no name that anything has".into()));
+        }
         let client = self.cluster.client.get();
         let client = client.ok_or_else(|| Unusable::Unread("there is no way to the API server".into()))?;
         let _room = self.room.acquire().await.map_err(|_| Unusable::Unread("shutting down".into()))?;
@@ -76,6 +79,16 @@ impl PullSecrets {
             Err(error) => Err(Unusable::Unread(said(error))),
         }
     }
+}
+
+/// Whether a text is the name of an object: a DNS subdomain (RFC 1123). It becomes part of a path, and whoever wrote it into a
+/// Pod may have had another in mind: the API server lets anything stand there.
+fn is_name(text: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    bytes.len() <= 253 && bytes.iter().copied().all(allowed) && ends(bytes.first()) && ends(bytes.last())
 }
 
 fn service_accounts() -> ApiResource {
@@ -119,6 +132,17 @@ mod tests {
     fn secret(is: &str, key: &str, text: &str) -> DynamicObject {
         let data = serde_json::json!({"type": is, "data": {key: STANDARD.encode(text)}});
         DynamicObject { types: None, metadata: kube::core::ObjectMeta::default(), data }
+    }
+
+    #[test]
+    fn what_could_lead_elsewhere_is_no_name() {
+        for name in ["regcred", "a", "registry.example-1"] {
+            assert!(is_name(name), "{name}");
+        }
+        let long = "a".repeat(254);
+        for text in ["", ".", "..", "../x", "a/b", "a?b", "a#b", "a%2fb", "A", "a b", "-a", "a.", &long] {
+            assert!(!is_name(text), "{text}");
+        }
     }
 
     #[test]

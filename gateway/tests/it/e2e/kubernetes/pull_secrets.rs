@@ -102,6 +102,8 @@ async fn a_private_image_is_judged_by_the_pull_secrets_of_its_pod_and_of_no_othe
     // Known here by now, and nothing to whoever has nothing to show, or the wrong thing.
     private.is_refused("shop", &private.signed, &[], "given to nobody without");
     private.is_refused("shop", &private.signed, &["absent"], "absent does not exist");
+    let elsewhere = "../../shop/secrets/regcred";
+    private.is_refused("shop", &private.signed, &[elsewhere], "is no name that anything has");
     private.keep("shop", "wrong", HOST, "a", "password-of-b");
     private.is_refused("shop", &private.signed, &["wrong"], "the registry's answer to wrong is");
     private.keep("shop", "elsewhere", "ghcr.io", "elsewhere", "password-of-elsewhere");
