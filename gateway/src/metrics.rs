@@ -278,6 +278,13 @@ pub(crate) fn resealed(outcome: &'static str) {
 
 fn describe() {
     phase::describe();
+    describe_counter!("countersign_tenant_pulls_total", "Pulls of a tenant, by status");
+    describe_counter!("countersign_tenant_reviews_total", "Reviews of a tenant, by whether it was let in");
+    describe_counter!(
+        "countersign_tenant_over_quota_total",
+        "Requests of a tenant that were more than its quota"
+    );
+    describe_counter!("countersign_strangers_total", "Requests at either door that are of no tenant, by why");
     describe_counter!("countersign_seal_key_reloads_total", "Times that changed seal keys were read");
     describe_histogram!(
         "countersign_pull_seconds",
